@@ -1,0 +1,108 @@
+// Package flow holds what the switch looks at in a packet: the key, the mask
+// that says which of its bits mattered, and the parser that fills a key.
+//
+// A Key is one fixed block of 64-bit words without pointers or padding, so
+// that it is masked, compared and hashed word by word. Field names follow
+// ovs-fields(7). Multi-byte fields hold host-order numbers; addresses are
+// bytes as on the wire.
+//
+// # Caveats
+//
+// A key has the fields of a packet's outer headers only, and two VLAN tags at
+// the most: what stands behind a third tag is not looked at. An ICMP message's
+// quoted packet is not either.
+package flow
+
+// PortNo is a port's number in the engine: one number space for all bridges.
+// 0 is no port.
+type PortNo uint32
+
+// VLAN is one tag of a frame as the wire has it (IEEE 802.1Q, clause 9.6).
+// TCI 0 with TPID 0 is no tag; a tag that is there has TCI bit VLANPresent set
+// in a Key, whatever the frame says in its place (the DEI bit).
+type VLAN struct {
+	TPID uint16 // 0x8100 or 0x88a8
+	TCI  uint16 // PCP, VLANPresent, VID
+}
+
+// The Ethernet types of a VLAN tag.
+const (
+	TPID8021Q  = 0x8100 // customer tag
+	TPID8021AD = 0x88a8 // service tag
+)
+
+// Parts of VLAN.TCI.
+const (
+	VLANPresent = 0x1000
+	VLANVIDMask = 0x0fff
+	VLANPCPMask = 0xe000
+)
+
+// VID is the VLAN identifier, 0 where there is no tag.
+func (v VLAN) VID() uint16 { return v.TCI & VLANVIDMask }
+
+// PCP is the priority code point, 0 to 7.
+func (v VLAN) PCP() uint8 { return uint8(v.TCI >> 13) }
+
+// Present says whether there is a tag.
+func (v VLAN) Present() bool { return v.TCI&VLANPresent != 0 }
+
+// Bits of Key.Frag (nw_frag).
+const (
+	FragAny   = 1 // is a fragment
+	FragLater = 2 // is not the first one
+)
+
+// A Key is everything that the switch may look at in a packet. A field that
+// the packet does not have is zero.
+type Key struct {
+	InPort   PortNo // where the packet entered
+	RecircID uint32 // 0 on the first pass
+
+	EthDst  [6]byte
+	EthSrc  [6]byte
+	EthType uint16 // of the payload behind the VLAN tags; below 0x600 is an LLC frame: 0x05ff
+	Frag    uint8  // FragAny, FragLater
+	Proto   uint8  // nw_proto; the low byte of the opcode for ARP
+
+	VLAN [2]VLAN // outermost first
+
+	IPSrc [16]byte // IPv4 and ARP addresses stand in the first four bytes
+	IPDst [16]byte
+
+	TOS      uint8 // DSCP and ECN
+	TTL      uint8
+	TCPFlags uint16
+	IPLabel  uint32 // IPv6 flow label
+
+	TPSrc uint16 // TCP, UDP and SCTP port; ICMP and IGMP type
+	TPDst uint16 // port, or ICMP code
+	MPLS  uint32 // first label stack entry
+
+	ARPSHA [6]byte // ARP source, ND source link layer
+	ARPTHA [6]byte // ARP target, ND target link layer
+	_      [4]byte
+
+	NDTarget [16]byte
+
+	TunID   uint64
+	TunSrc  [16]byte
+	TunDst  [16]byte
+	TunTOS  uint8
+	TunTTL  uint8
+	TunFlg  uint16
+	PktMark uint32
+
+	CTState uint32
+	CTMark  uint32
+	CTZone  uint16
+	_       [6]byte
+	CTLabel [16]byte
+
+	Metadata uint64
+	Regs     [16]uint32
+}
+
+// A Mask has a bit set for each bit of a key that matters. It has a Key's
+// layout, so that a field of the mask is named as that of the key.
+type Mask Key
