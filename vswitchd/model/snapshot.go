@@ -1,0 +1,103 @@
+package model
+
+import (
+	"maps"
+
+	libmodel "github.com/ovn-kubernetes/libovsdb/model"
+
+	"govs/schema/vswitch"
+)
+
+// A Snapshot is the configuration as the database had it at one moment. It is
+// immutable, and so are the rows. Maps are keyed by row UUID.
+type Snapshot struct {
+	Root       *vswitch.OpenvSwitch // nil while the database has not been initialized
+	Bridges    map[string]*vswitch.Bridge
+	Ports      map[string]*vswitch.Port
+	Interfaces map[string]*vswitch.Interface
+	NetFlows   map[string]*vswitch.NetFlow
+	Mirrors    map[string]*vswitch.Mirror
+	SFlows     map[string]*vswitch.SFlow
+	IPFIXs     map[string]*vswitch.IPFIX
+	Collectors map[string]*vswitch.FlowSampleCollectorSet
+}
+
+// columns are those that a session monitors, by table, from the root of the
+// references to their leaves: Snapshot relies on that order.
+var columns = []struct {
+	table   string
+	columns []string
+}{
+	{vswitch.OpenvSwitchTable, []string{
+		"bridges", "next_cfg", "other_config", "external_ids",
+		"system_type", "system_version",
+	}},
+	{vswitch.BridgeTable, []string{
+		"name", "datapath_type", "fail_mode", "flood_vlans", "netflow", "sflow", "ipfix",
+		"mirrors", "controller", "ports", "other_config", "external_ids",
+		"stp_enable", "rstp_enable", "mcast_snooping_enable",
+	}},
+	{vswitch.PortTable, []string{
+		"name", "interfaces", "tag", "trunks", "cvlans", "vlan_mode", "protected", "mac",
+		"qos", "bond_mode", "bond_updelay", "bond_downdelay", "bond_fake_iface", "bond_active_slave",
+		"lacp", "fake_bridge", "other_config", "external_ids",
+	}},
+	{vswitch.InterfaceTable, []string{
+		"name", "type", "options", "mac", "mtu_request", "ofport", "ofport_request",
+		"ingress_policing_rate", "ingress_policing_burst",
+		"ingress_policing_kpkts_rate", "ingress_policing_kpkts_burst",
+		"lldp", "cfm_mpid", "bfd", "other_config", "external_ids",
+	}},
+	{vswitch.NetFlowTable, []string{
+		"targets", "active_timeout", "engine_id", "engine_type", "add_id_to_interface",
+		"external_ids",
+	}},
+	{vswitch.MirrorTable, []string{
+		"name", "select_all", "select_src_port", "select_dst_port", "select_vlan",
+		"output_port", "output_vlan", "snaplen", "external_ids",
+	}},
+	{vswitch.SFlowTable, []string{"targets", "agent", "header", "polling", "sampling"}},
+	{vswitch.IPFIXTable, []string{
+		"targets", "sampling", "obs_domain_id", "obs_point_id", "cache_active_timeout", "cache_max_flows", "other_config",
+	}},
+	{vswitch.FlowSampleCollectorSetTable, []string{"id", "bridge"}},
+}
+
+// A shallow copy of each table, in the order of columns.
+type raw []map[string]libmodel.Model
+
+// Equal says whether both hold the very same rows; the cache replaces rows
+// and never changes them.
+func (r raw) equal(other raw) bool {
+	for i := range r {
+		if !maps.Equal(r[i], other[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+func (r raw) snapshot() *Snapshot {
+	s := &Snapshot{
+		Bridges:    rows[*vswitch.Bridge](r[1]),
+		Ports:      rows[*vswitch.Port](r[2]),
+		Interfaces: rows[*vswitch.Interface](r[3]),
+		NetFlows:   rows[*vswitch.NetFlow](r[4]),
+		Mirrors:    rows[*vswitch.Mirror](r[5]),
+		SFlows:     rows[*vswitch.SFlow](r[6]),
+		IPFIXs:     rows[*vswitch.IPFIX](r[7]),
+		Collectors: rows[*vswitch.FlowSampleCollectorSet](r[8]),
+	}
+	for _, row := range r[0] {
+		s.Root = row.(*vswitch.OpenvSwitch)
+	}
+	return s
+}
+
+func rows[T any](from map[string]libmodel.Model) map[string]T {
+	to := make(map[string]T, len(from))
+	for uuid, row := range from {
+		to[uuid] = row.(T)
+	}
+	return to
+}
