@@ -1,0 +1,136 @@
+package desired
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+)
+
+// An SFlow is the configuration of an sFlow agent.
+type SFlow struct {
+	UUID     string
+	Targets  []string // "IP:PORT" or "IP", sorted
+	Agent    string   // address or device, "" where it is to be found
+	Header   int      // bytes
+	Polling  time.Duration
+	Sampling uint32 // one packet in so many; 0 is none
+}
+
+// String is the configuration in a few words.
+func (s *SFlow) String() string {
+	if s == nil {
+		return "none"
+	}
+	agent := s.Agent
+	if agent == "" {
+		agent = "found by route"
+	}
+	return fmt.Sprintf("%v, agent %s, 1 in %d, header %d, polling %v", s.Targets, agent, s.Sampling, s.Header, s.Polling)
+}
+
+// Limits and defaults of ovs-vswitchd.conf.db(5), sFlow table. The largest
+// header is what fits a datagram beside the rest of a sample.
+const (
+	sflowSampling  = 400
+	sflowHeader    = 128
+	sflowMaxHeader = 1024
+	sflowPolling   = 30
+)
+
+func (b *builder) sflow(br *Bridge, uuid string) *SFlow {
+	row, ok := b.rows.SFlows[uuid]
+	if !ok {
+		return nil
+	}
+	number := func(name string, value *int, instead, most int) int {
+		if value == nil {
+			return instead
+		}
+		if *value < 0 || *value > most {
+			n := clamp(*value, 0, most)
+			b.problem("sFlow", uuid, "bridge %s: sFlow %s %d is out of range 0 to %d; %d it is", br.Name, name, *value, most, n)
+			return n
+		}
+		return *value
+	}
+	return &SFlow{
+		UUID:     uuid,
+		Targets:  slices.Sorted(slices.Values(row.Targets)),
+		Agent:    deref(row.Agent),
+		Header:   number("header", row.Header, sflowHeader, sflowMaxHeader),
+		Polling:  time.Duration(number("polling", row.Polling, sflowPolling, math.MaxInt32)) * time.Second,
+		Sampling: uint32(number("sampling", row.Sampling, sflowSampling, math.MaxUint32)),
+	}
+}
+
+// An IPFIX is the configuration of a bridge's IPFIX exporter.
+type IPFIX struct {
+	UUID          string
+	Targets       []string // "IP:PORT" or "IP", sorted
+	Sampling      uint32   // one packet in so many
+	Domain, Point uint32
+	Virtual       string        // virtualObsID, "" for none
+	CacheActive   time.Duration // 0 is no cache
+	CacheMax      uint32        // flows; 0 is no cache
+	Input, Output bool          // which packets are sampled
+}
+
+// String is the configuration in a few words.
+func (x *IPFIX) String() string {
+	if x == nil {
+		return "none"
+	}
+	s := fmt.Sprintf("%v, 1 in %d, domain %d, point %d, cache %v %d", x.Targets, x.Sampling, x.Domain, x.Point, x.CacheActive, x.CacheMax)
+	if x.Virtual != "" {
+		s += ", virtual " + x.Virtual
+	}
+	if !x.Input {
+		s += ", no input"
+	}
+	if !x.Output {
+		s += ", no output"
+	}
+	return s
+}
+
+const (
+	ipfixSampling   = 400
+	ipfixMaxVirtual = 254 // bytes
+)
+
+func (b *builder) ipfix(br *Bridge, uuid string) *IPFIX {
+	row, ok := b.rows.IPFIXs[uuid]
+	if !ok {
+		return nil
+	}
+	x := &IPFIX{
+		UUID:        uuid,
+		Targets:     slices.Sorted(slices.Values(row.Targets)),
+		Sampling:    ipfixSampling,
+		Domain:      uint32(deref(row.ObsDomainID)),
+		Point:       uint32(deref(row.ObsPointID)),
+		Virtual:     row.OtherConfig["virtual_obs_id"],
+		CacheActive: time.Duration(deref(row.CacheActiveTimeout)) * time.Second,
+		CacheMax:    uint32(deref(row.CacheMaxFlows)),
+		Input:       row.OtherConfig["enable-input-sampling"] != "false",
+		Output:      row.OtherConfig["enable-output-sampling"] != "false",
+	}
+	if row.Sampling != nil {
+		x.Sampling = uint32(*row.Sampling)
+	}
+	if len(x.Virtual) > ipfixMaxVirtual {
+		b.problem("IPFIX", uuid, "bridge %s: IPFIX virtual_obs_id is longer than %d bytes, ignoring it", br.Name, ipfixMaxVirtual)
+		x.Virtual = ""
+	}
+	for _, key := range slices.Sorted(maps.Keys(row.OtherConfig)) {
+		switch key {
+		case "virtual_obs_id", "enable-input-sampling", "enable-output-sampling":
+		case "enable-tunnel-sampling": // there are no tunnels, so that both of its values hold
+		default:
+			b.problem("IPFIX", uuid, "bridge %s: IPFIX other_config:%s not supported", br.Name, key)
+		}
+	}
+	return x
+}
