@@ -1,0 +1,82 @@
+package xlate
+
+import (
+	"time"
+
+	"govs/datapath/action"
+	"govs/datapath/engine"
+	"govs/datapath/flow"
+	"govs/datapath/packet"
+	"govs/vswitchd/bpdu"
+	"govs/vswitchd/lacp"
+)
+
+// control says whether the packet belongs to a protocol that the switch
+// itself speaks on the interface, and hands it over where there is one.
+func (w *walk) control(in *iface) bool {
+	if !w.speaks(in) {
+		return false
+	}
+	w.res.Uncacheable = true
+	w.res.Taken = true
+	if f := in.port.bridge.index.Control; f != nil && w.packet != nil {
+		f(in.Name, w.packet.Bytes())
+	}
+	return true
+}
+
+func (w *walk) speaks(in *iface) bool {
+	k := w.key
+	switch {
+	case k.VLAN[0].Present():
+		return false
+	case in.LACP && k.EthType == lacp.EtherType:
+		return true
+	case in.port.bridge.Spanning:
+		w.mask.Add(flow.EthDst)
+		return k.EthDst == bpdu.Group
+	}
+	return false
+}
+
+// Send translates what is to become of a packet of the switch's own making
+// that is to leave by a port of a bridge, in a VLAN (0 is none). It says
+// false where there is no such port, or no way out of it.
+func (t *Translator) Send(bridge, port string, vlan uint16, key *flow.Key) ([]action.Action, bool) {
+	br := t.index.Load().bridges[bridge]
+	if br == nil || br.byName[port] == nil {
+		return nil, false
+	}
+	var res engine.Result
+	w := walk{t: t, key: key, res: &res, mask: &res.Mask, have: arrived(key), out: Nowhere}
+	inside := stack{}
+	if vlan != 0 {
+		inside = inside.push(tag{vid: vlan, tpid: flow.TPID8021Q})
+	}
+	w.output(br.byName[port], inside, inside)
+	return res.Actions, len(res.Actions) > 0 && !w.over
+}
+
+// Output translates what is to become of a frame of the switch's own making
+// that is to leave by an interface as it is, whatever the interface's state.
+// At a patch port the frame enters the other bridge.
+func (t *Translator) Output(name string, p *packet.Packet, now time.Time) []action.Action {
+	i := t.index.Load().byName[name]
+	if i == nil {
+		return nil
+	}
+	if i.No != 0 {
+		return []action.Action{i.out}
+	}
+	var key flow.Key
+	if !flow.Extract(p, 0, &key) {
+		return nil
+	}
+	var res engine.Result
+	w := walk{t: t, key: &key, res: &res, mask: &res.Mask, learn: true, packet: p, now: now, have: arrived(&key), out: Nowhere}
+	w.patch(i, w.have)
+	if w.over {
+		return nil
+	}
+	return res.Actions
+}

@@ -1,0 +1,43 @@
+// Package xlate translates packets that no megaflow covers into actions: the
+// NORMAL pipeline of ovs-actions(7) ("The OVS Normal Pipeline"), which is
+// ingress VLAN rules, learning, lookup or flooding, and egress VLAN rules.
+//
+// The Translator looks at a key field by field, and says in the answer's mask
+// what it looked at, so that the megaflow is as wide as it can be: of the
+// VLAN tag, for example, the priority counts only where it decides or is
+// written back.
+//
+// The packet's tags are followed in two states: what the bridge wants them to
+// be and what the actions so far made of them. Tags are pushed and popped only
+// before an output, when the two differ, and the innermost that are alike stay.
+//
+// Patch ports cost nothing: the translation goes on in the peer's bridge, as
+// deep as maxDepth.
+//
+// Frames of protocols that the switch speaks itself are not translated but
+// handed to Config.Control. What those protocols have come to (which interface
+// of a bond, which port of a spanning tree) is part of the configuration.
+//
+// # Caveats
+//
+// As many tags are looked at as the key has (other_config:vlan-limit, 1 by
+// default): what stands behind them is payload, also after they were taken off.
+//
+// Flows of a balanced bond are placed when they are translated: those of
+// balance-tcp are megaflows for each connection, unless the engine is to place
+// them (lb-output-action).
+//
+// Mirrors are looked at in the order of the configuration, in C in that of a
+// hash table: which of two mirrors with one destination decides the length, and
+// which copy comes first where one mirror's output is another's source.
+//
+// What the C switch does otherwise, on purpose: a frame whose VLAN the learned
+// port does not carry is dropped here, and sent out there (this can come about
+// by static entries, and by the customers' VLANs of dot1q-tunnel ports); a native VLAN 0 is carried beside a list of trunks,
+// as the manual says; a flood into a circle of patch ports is dropped as a
+// whole and not sent once for each round; the priority of a frame of VLAN 0 is
+// part of the mask; and a second tag stays on a frame that enters a dot1q-tunnel
+// port, or an access port with a tag of VLAN 0 in front, where C
+// loses it, as it does with a second tag without VLAN and
+// priority.
+package xlate
