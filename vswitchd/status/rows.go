@@ -1,0 +1,168 @@
+package status
+
+import (
+	"math"
+	"strconv"
+
+	"govs/datapath/port"
+	"govs/schema/vswitch"
+	"govs/vswitchd/desired"
+	"govs/vswitchd/ofproto"
+)
+
+// A System is what the Open_vSwitch row says about the program and its host.
+type System struct {
+	OVSVersion, DBVersion string
+	Type, Version         string // of the host; "" leaves what is there
+	DatapathTypes         []string
+	IfaceTypes            []string
+}
+
+// Root sets what does not change while the program runs.
+func (r Rows) Root(uuid string, s System) {
+	row := Row{
+		"ovs_version":      s.OVSVersion,
+		"db_version":       s.DBVersion,
+		"datapath_types":   s.DatapathTypes,
+		"iface_types":      s.IfaceTypes,
+		"dpdk_initialized": false,
+		"dpdk_version":     "none",
+	}
+	if s.Type != "" {
+		row["system_type"] = s.Type
+	}
+	if s.Version != "" {
+		row["system_version"] = s.Version
+	}
+	r.Set(vswitch.OpenvSwitchTable, uuid, row)
+}
+
+// Applied sets that a configuration was applied.
+func (r Rows) Applied(uuid string, cfg int) {
+	r.Set(vswitch.OpenvSwitchTable, uuid, Row{"cur_cfg": cfg})
+}
+
+// BridgeRow sets a bridge's identity; b is nil for a bridge that cannot be.
+func (r Rows) BridgeRow(uuid string, b *ofproto.Bridge) {
+	row := Row{"datapath_id": Empty{}, "datapath_version": ""}
+	if b != nil {
+		row["datapath_id"] = b.DatapathID
+		row["datapath_version"] = "<built-in>"
+	}
+	r.Set(vswitch.BridgeTable, uuid, row)
+}
+
+// IfaceRow sets what an interface is like at the moment.
+func (r Rows) IfaceRow(i *ofproto.Iface) {
+	row := Row{
+		"ofport": -1, "error": Empty{},
+		"admin_state": Empty{}, "link_state": Empty{}, "link_resets": Empty{},
+		"link_speed": Empty{}, "duplex": Empty{}, "ifindex": Empty{},
+		"mac_in_use": Empty{}, "mtu": Empty{}, "status": map[string]string{},
+	}
+	if i.OFPort != 0 {
+		row["ofport"] = i.OFPort
+	}
+	if i.Err != "" {
+		row["error"] = i.Err
+	}
+	if !i.Open() {
+		row["statistics"] = map[string]int{}
+	}
+	switch {
+	case i.Port != nil:
+		state := i.Port.State()
+		row["admin_state"] = upDown(state.Admin)
+		row["link_state"] = upDown(state.Link)
+		row["link_resets"] = state.Resets
+		row["ifindex"] = state.Ifindex
+		row.optional("link_speed", int(state.Speed), state.Speed != 0)
+		row.optional("duplex", state.Duplex, state.Duplex != "")
+		row.optional("mtu", state.MTU, state.MTU != 0)
+		row.optional("mac_in_use", state.MAC.String(), len(state.MAC) == 6)
+		row["status"] = portStatus(i, state)
+	case i.Open(): // a patch port
+		row["admin_state"], row["link_state"] = "up", "up"
+		row["link_resets"], row["ifindex"] = 0, 0
+		row.optional("mac_in_use", i.MAC.String(), len(i.MAC) == 6)
+	}
+	r.Set(vswitch.InterfaceTable, i.Want.UUID, row)
+}
+
+// Refused sets that an interface cannot be.
+func (r Rows) Refused(i *desired.Interface) {
+	r.IfaceRow(&ofproto.Iface{Want: i, Err: i.Error})
+}
+
+func portStatus(i *ofproto.Iface, state port.State) map[string]string {
+	status := make(map[string]string)
+	if state.Driver != "" {
+		status["driver_name"] = state.Driver
+	}
+	// Keys of our own: the way that packets take, and that the host's stack
+	// gets them, too.
+	if i.Way != "" {
+		status["datapath"] = i.Way
+	}
+	if i.WhyNot != "" {
+		status["datapath_reason"] = i.WhyNot
+	}
+	if h, ok := i.Port.(interface{ HostSees() error }); ok {
+		if err := h.HostSees(); err != nil {
+			status["host_stack"] = "sees packets: " + err.Error()
+		}
+	}
+	return status
+}
+
+// IfaceStats sets the counters of an interface that is open. A patch port has
+// but four, and a dummy some of its own.
+func (r Rows) IfaceStats(i *ofproto.Iface, s port.Stats) {
+	stats := make(map[string]int)
+	for n, c := range []struct {
+		name  string
+		value uint64
+	}{
+		{"rx_packets", s.RxPackets}, {"rx_bytes", s.RxBytes},
+		{"tx_packets", s.TxPackets}, {"tx_bytes", s.TxBytes},
+		{"rx_dropped", s.RxDropped}, {"rx_errors", s.RxErrors},
+		{"tx_dropped", s.TxDropped}, {"tx_errors", s.TxErrors},
+		{"rx_frame_err", s.RxFrameErr}, {"rx_over_err", s.RxOverErr},
+		{"rx_crc_err", s.RxCRCErr}, {"rx_missed_errors", s.RxMissedErr},
+		{"collisions", s.Collisions},
+	} {
+		if n < 4 || i.Port != nil && (c.value != 0 || !s.Basic) {
+			stats[c.name] = int(min(c.value, math.MaxInt64))
+		}
+	}
+	if more, ok := i.Port.(port.Customs); ok {
+		for name, n := range more.Custom() {
+			stats[name] = int(min(n, math.MaxInt64))
+		}
+	}
+	r.Set(vswitch.InterfaceTable, i.Want.UUID, Row{"statistics": stats})
+}
+
+// SystemStats sets Open_vSwitch.statistics.
+func (r Rows) SystemStats(uuid string, stats map[string]string) {
+	if stats == nil {
+		stats = map[string]string{}
+	}
+	r.Set(vswitch.OpenvSwitchTable, uuid, Row{"statistics": stats})
+}
+
+func (row Row) optional(column string, value any, known bool) {
+	if known {
+		row[column] = value
+	}
+}
+
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
+// number is a counter as text.
+func number[T int | int64 | uint64](n T) string { return strconv.FormatInt(int64(n), 10) }
