@@ -1,0 +1,143 @@
+package daemon
+
+import (
+	"context"
+	"time"
+
+	"govs/schema/vswitch"
+	"govs/vswitchd/status"
+)
+
+// patience is how long a transaction may take.
+const patience = 10 * time.Second
+
+// system is what the Open_vSwitch row says of this program and host.
+func system(o Options) status.System {
+	sys := status.System{
+		OVSVersion: o.Version,
+		DBVersion:  vswitch.Schema().Version,
+		IfaceTypes: []string{"internal", "patch", "system", "tap"},
+	}
+	sys.DatapathTypes = []string{"netdev"}
+	if !o.DisableSystem {
+		sys.DatapathTypes = append(sys.DatapathTypes, "system")
+	}
+	if o.Dummy != 0 {
+		sys.DatapathTypes = append(sys.DatapathTypes, "dummy")
+		sys.IfaceTypes = append(sys.IfaceTypes, "dummy", "dummy-internal")
+	}
+	return sys
+}
+
+// report tells the database what became of the configuration, and that it was
+// applied: what ovs-vsctl waits for.
+func (s *Switch) report(ctx context.Context) {
+	rows, root, cfg := s.rows(false)
+	if root == "" {
+		return
+	}
+	rows.Applied(root, cfg)
+	if !s.tell(ctx, rows) && s.db.Err() == nil {
+		// A status that the database refuses must not keep clients waiting.
+		last := make(status.Rows)
+		last.Applied(root, cfg)
+		s.tell(ctx, last)
+	}
+}
+
+// refresh tells the database what has changed by itself.
+func (s *Switch) refresh(ctx context.Context, stats bool) {
+	if s.db == nil {
+		return
+	}
+	if rows, root, _ := s.rows(stats); root != "" {
+		s.tell(ctx, rows)
+	}
+}
+
+// rows collects the status of everything. The root's UUID is empty while the
+// database has none, or has not been read.
+func (s *Switch) rows(stats bool) (rows status.Rows, root string, cfg int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows = make(status.Rows)
+	if s.want.Root == "" {
+		return rows, "", 0
+	}
+	sys := s.system
+	if s.want.SystemType == "" && s.want.SystemVersion == "" {
+		sys.Type, sys.Version = status.Host()
+	}
+	rows.Root(s.want.Root, sys)
+	now := s.o.Clock.Now()
+	first := s.writer.Last(status.Ref{Table: vswitch.OpenvSwitchTable, UUID: s.want.Root}, "ovs_version") == nil
+	for _, w := range s.want.Bridges {
+		b := s.applier.Switch.Bridges[w.Name]
+		rows.BridgeRow(w.UUID, b)
+		if b == nil {
+			continue
+		}
+		rows.Services(w.UUID, s.services.bridge(b))
+		for _, m := range b.Want.Mirrors {
+			told, _ := s.writer.Last(status.Ref{Table: vswitch.MirrorTable, UUID: m.UUID}, "statistics").(map[string]int)
+			c := s.services.mirrorCounters(m)
+			rows.Set(vswitch.MirrorTable, m.UUID, status.Row{})
+			if stats || len(told) == 0 {
+				rows.Mirror(m.UUID, c.Packets.Load(), c.Bytes.Load())
+			}
+		}
+		partners := s.services.partners(b)
+		for _, p := range b.Want.Ports {
+			// A new row is empty already.
+			st := s.services.port(b, p, now)
+			if at := (status.Ref{Table: vswitch.PortTable, UUID: p.UUID}); first || !st.Empty() || s.writer.Last(at, "status") != nil {
+				rows.PortRow(p.UUID, st)
+			}
+		}
+		for _, i := range b.Sorted() {
+			if i.Want.Fake {
+				continue
+			}
+			i.Way, i.WhyNot = s.way(i)
+			rows.IfaceRow(i)
+			current, known := partners[i.Want.Name]
+			rows.LACP(i.Want.UUID, current, known)
+			at := status.Ref{Table: vswitch.InterfaceTable, UUID: i.Want.UUID}
+			// Statistics have a rhythm of their own, but are not left empty.
+			told, _ := s.writer.Last(at, "statistics").(map[string]int)
+			if i.Open() && (stats || len(told) == 0) {
+				rows.IfaceStats(i, s.applier.Stats(i))
+			}
+		}
+	}
+	for _, refused := range s.applier.Refused {
+		rows.Refused(refused)
+	}
+	if stats {
+		if s.want.SystemStats {
+			rows.SystemStats(s.want.Root, status.HostStats())
+		} else {
+			rows.SystemStats(s.want.Root, nil)
+		}
+	}
+	return rows, s.want.Root, s.want.NextCfg
+}
+
+// tell commits what the database does not know yet.
+func (s *Switch) tell(ctx context.Context, rows status.Rows) bool {
+	ops := s.writer.Diff(rows)
+	if len(ops) == 0 {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if _, err := s.db.Transact(ctx, ops...); err != nil {
+		if s.db.Err() == nil && ctx.Err() == nil {
+			s.log.Warn("updating the database failed: " + err.Error())
+		}
+		return false
+	}
+	s.writer.Told(rows)
+	s.writer.Keep(func(at status.Ref) bool { return rows[at] != nil })
+	return true
+}
