@@ -1,0 +1,6 @@
+package vsctl
+
+func needAddPort(f *fetch, c *command) error {
+	f.need("Interface", "ofport", "error")
+	return needTree(f, c)
+}
