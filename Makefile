@@ -27,7 +27,7 @@ setup-test:
 	@tools/debs/setup test
 
 test: setup-test build ## install what the tests need, then run them all with -race
-	GORACE=atexit_sleep_ms=0 $(GO) test -race -timeout 20m ./...
+	@tools/lint/test
 	@$(MAKE) --no-print-directory fuzz
 
 test-services: setup-test ## bonds, LACP, spanning trees and mirrors, with the switches at the other ends

@@ -13,7 +13,10 @@ import (
 	"govs/schema/vswitch"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the transcripts anew")
+var (
+	rewrite = flag.Bool("rewrite", false, "write the transcripts anew")
+	seed    = flag.Uint64("seed", 1, "start of the random sequences")
+)
 
 // TestTranscripts runs the commands of testdata/*.txt: lines that begin with
 // "> " are arguments, split at blanks outside of '..'; what follows is the

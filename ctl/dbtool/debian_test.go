@@ -138,9 +138,7 @@ func (w *twoTools) check(t *testing.T, name, want string) (rows []string) {
 // they read; then the file goes to bbolt and back.
 func TestTwoTools(t *testing.T) {
 	w := newTools(t)
-	seed := rand.Uint64()
-	t.Log("seed", seed)
-	c := &chance{Rand: rand.New(rand.NewPCG(seed, 0))}
+	c := &chance{Rand: rand.New(rand.NewPCG(*seed, 0))}
 	if got := run([]string{"--format=log", "create", "x.db", "schema"}); got != "" {
 		t.Fatal(got)
 	}
@@ -399,9 +397,7 @@ func (s *served) kill() {
 // killed in the end, and compares what each leaves with what the next one finds.
 func TestTwoServers(t *testing.T) {
 	w := newTools(t)
-	seed := rand.Uint64()
-	t.Log("seed", seed)
-	c := &chance{Rand: rand.New(rand.NewPCG(seed, 0))}
+	c := &chance{Rand: rand.New(rand.NewPCG(*seed, 0))}
 	if got := w.theirs(t, "create", "x.db", "schema"); got != "" {
 		t.Fatal(got)
 	}

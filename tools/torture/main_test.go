@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -52,12 +53,11 @@ func program(t *testing.T) string {
 	return filepath.Join(programs(t), "ovsdb-server")
 }
 
-// random makes a random sequence, and says how to have the same one again.
+var seed = flag.Uint64("seed", 1, "start of the random sequences")
+
 func random(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
-	return rand.New(rand.NewPCG(seed, 0))
+	return rand.New(rand.NewPCG(*seed, 0))
 }
 
 var formats = []file.Format{file.Bolt, file.Log}
