@@ -329,7 +329,7 @@ func (a *Applier) open(b *ofproto.Bridge, i *ofproto.Iface) error {
 // a dummy datapath: that in its name, from 100 on for names that begin with
 // "br", else the lowest free one, which 1 stands for. It is 0 for other ports.
 func dummyNumber(b *desired.Bridge, i *desired.Interface) flow.PortNo {
-	if b.DatapathType != "dummy" {
+	if !b.Dummy {
 		return 0
 	}
 	at := strings.IndexAny(i.Name, "0123456789")

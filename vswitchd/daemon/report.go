@@ -19,7 +19,7 @@ func system(o Options) status.System {
 		IfaceTypes: []string{"internal", "patch", "system", "tap"},
 	}
 	sys.DatapathTypes = []string{"netdev"}
-	if !o.DisableSystem {
+	if !o.DisableSystem || o.Dummy.Datapath("system") {
 		sys.DatapathTypes = append(sys.DatapathTypes, "system")
 	}
 	if o.Dummy != 0 {

@@ -54,7 +54,7 @@ type Options struct {
 	Pins string
 
 	Dummy         desired.Dummy
-	DisableSystem bool // no bridges of datapath_type "system"
+	DisableSystem bool // no bridges of datapath_type "system", unless those are dummies
 
 	// Log gives the logger of a module; nil discards.
 	Log func(module string) *slog.Logger

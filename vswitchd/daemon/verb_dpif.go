@@ -13,7 +13,12 @@ import (
 // verbsDpif adds dpif/show, dpif/dump-dps and dpif/dump-flows.
 func (s *Switch) verbsDpif(r Registrar) {
 	r.Register("dpif/dump-dps", "", 0, 0, s.reading(func([]string) (string, error) {
-		return strings.Join(s.datapaths(), "\n"), nil
+		var names []string
+		for _, br := range s.applier.Switch.Sorted() {
+			names = append(names, br.Want.DatapathType+"@"+br.Want.Name)
+		}
+		slices.Sort(names)
+		return strings.Join(names, "\n"), nil
 	}))
 	r.Register("dpif/show", "", 0, 0, s.reading(func([]string) (string, error) {
 		var b strings.Builder

@@ -36,10 +36,21 @@ const (
 	DummyOverride       // and every other type but "patch"
 )
 
+// Datapath says whether the datapaths of a type are dummies, too.
+func (d Dummy) Datapath(typ string) bool {
+	switch d {
+	case DummyOverride:
+		return typ == "dummy" || typ == "system" || typ == "netdev"
+	case DummySystem:
+		return typ == "dummy" || typ == "system"
+	}
+	return d == DummyOn && typ == "dummy"
+}
+
 // Options are what does not stand in the database.
 type Options struct {
 	Dummy         Dummy
-	DisableSystem bool // no bridges of datapath_type "system"
+	DisableSystem bool // no bridges of datapath_type "system", unless those are dummies
 }
 
 // A Kind is how an interface is made.
@@ -103,6 +114,7 @@ type Problem struct {
 type Bridge struct {
 	UUID, Name   string
 	DatapathType string           // "system", "netdev" or "dummy"
+	Dummy        bool             // the datapath is a dummy
 	Error        string           // why the bridge cannot be, "" where it can
 	HWAddr       net.HardwareAddr // as configured; nil: see MAC
 	DatapathID   string           // 16 hex digits as configured, or ""

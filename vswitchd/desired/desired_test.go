@@ -44,6 +44,7 @@ func print(s *desired.State) string {
 			show bool
 			text string
 		}{
+			{br.Dummy, "dummy"},
 			{br.HWAddr != nil, "hwaddr " + br.HWAddr.String()},
 			{br.DatapathID != "", "id " + br.DatapathID},
 			{br.FloodVLANs != nil, fmt.Sprint("flood ", br.FloodVLANs)},

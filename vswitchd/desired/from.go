@@ -107,9 +107,10 @@ func (b *builder) bridge(row *vswitch.Bridge) *Bridge {
 		br.DatapathType = "system"
 	}
 	switch {
+	case b.opts.Dummy.Datapath(br.DatapathType):
+		br.Dummy = true
 	case br.DatapathType == "netdev":
 	case br.DatapathType == "system" && !b.opts.DisableSystem:
-	case br.DatapathType == "dummy" && b.opts.Dummy != DummyOff:
 	default:
 		br.Error = fmt.Sprintf("failed to create bridge %s: unknown datapath type %s", br.Name, br.DatapathType)
 	}

@@ -213,7 +213,7 @@ func replaceBridge(have, want *desired.Bridge) string {
 	switch {
 	case want == nil:
 		return "bridge not wanted"
-	case (have.DatapathType == "dummy") != (want.DatapathType == "dummy"):
+	case have.Dummy != want.Dummy:
 		return "datapath type changed"
 	}
 	return ""
