@@ -127,12 +127,10 @@ func (s *Switch) dummyReceive(args []string) (string, error) {
 		}
 		frames = append(frames, frame)
 	}
-	for _, frame := range frames {
-		if err := p.Receive(frame); err != nil {
-			return "", err
-		}
+	if err := p.Receive(frames...); err != nil {
+		return "", err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = p.Wait(ctx) // so that what comes of it can be seen
 	return "", nil

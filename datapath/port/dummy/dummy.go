@@ -100,21 +100,34 @@ func (p *Port) wake() {
 // Name implements port.Port.
 func (p *Port) Name() string { return p.name }
 
-// Receive hands a copy of the frame to whoever calls Recv. The error is
-// ErrFull, or that of a port that was closed or is gone. A frame for a port
-// that is down is counted as dropped, without an error.
-func (p *Port) Receive(frame []byte) error {
-	if len(frame) > packet.MaxFrame {
-		return fmt.Errorf("%s: frame of %d bytes is longer than %d", p.name, len(frame), packet.MaxFrame)
+// Receive hands copies of the frames to whoever calls Recv, as one batch where
+// they fit into one. The error is the first one: ErrFull, or that of a port that
+// was closed or is gone. Frames for a port that is down are counted as dropped,
+// without an error.
+func (p *Port) Receive(frames ...[]byte) error {
+	packets := make([]*packet.Packet, 0, len(frames))
+	for _, frame := range frames {
+		if len(frame) > packet.MaxFrame {
+			return fmt.Errorf("%s: frame of %d bytes is longer than %d", p.name, len(frame), packet.MaxFrame)
+		}
+		packets = append(packets, p.o.Pool.From(frame))
 	}
-	return p.ReceivePacket(p.o.Pool.From(frame))
+	return p.ReceivePacket(packets...)
 }
 
-// ReceivePacket is Receive for a packet with its offload; it takes the packet.
-func (p *Port) ReceivePacket(pkt *packet.Packet) error {
+// ReceivePacket is Receive for packets with their offloads; it takes them.
+func (p *Port) ReceivePacket(packets ...*packet.Packet) (err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var err error
+	for _, pkt := range packets {
+		if e := p.receive(pkt); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+func (p *Port) receive(pkt *packet.Packet) (err error) {
 	switch {
 	case p.end != nil:
 		err = p.end
