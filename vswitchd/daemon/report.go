@@ -32,16 +32,16 @@ func system(o Options) status.System {
 // report tells the database what became of the configuration, and that it was
 // applied: what ovs-vsctl waits for.
 func (s *Switch) report(ctx context.Context) {
-	rows, root, cfg := s.rows(false)
+	rows, ifaces, root, cfg := s.rows(false)
 	if root == "" {
 		return
 	}
 	rows.Applied(root, cfg)
-	if !s.tell(ctx, rows) && s.db.Err() == nil {
+	if !s.tell(ctx, rows, ifaces) && s.db.Err() == nil {
 		// A status that the database refuses must not keep clients waiting.
 		last := make(status.Rows)
 		last.Applied(root, cfg)
-		s.tell(ctx, last)
+		s.tell(ctx, last, nil)
 	}
 }
 
@@ -50,19 +50,20 @@ func (s *Switch) refresh(ctx context.Context, stats bool) {
 	if s.db == nil {
 		return
 	}
-	if rows, root, _ := s.rows(stats); root != "" {
-		s.tell(ctx, rows)
+	if rows, ifaces, root, _ := s.rows(stats); root != "" {
+		s.tell(ctx, rows, ifaces)
 	}
 }
 
-// rows collects the status of everything. The root's UUID is empty while the
-// database has none, or has not been read.
-func (s *Switch) rows(stats bool) (rows status.Rows, root string, cfg int) {
+// rows collects the status of everything, without the rows of interfaces that
+// are as the database knows them. The root's UUID is empty while the database
+// has none, or has not been read.
+func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.Iface, root string, cfg int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rows = make(status.Rows)
+	rows, ifaces = make(status.Rows), make(map[string]status.Iface)
 	if s.want.Root == "" {
-		return rows, "", 0
+		return rows, ifaces, "", 0
 	}
 	sys := s.system
 	if s.want.SystemType == "" && s.want.SystemVersion == "" {
@@ -99,13 +100,24 @@ func (s *Switch) rows(stats bool) (rows status.Rows, root string, cfg int) {
 				continue
 			}
 			i.Way, i.WhyNot = s.way(i)
-			rows.IfaceRow(i)
-			current, known := partners[i.Want.Name]
-			rows.LACP(i.Want.UUID, current, known)
+			seen := status.See(i)
+			if heard, ok := partners[i.Want.Name]; ok {
+				seen.Partner(heard)
+			}
+			ifaces[i.Want.UUID] = seen
 			at := status.Ref{Table: vswitch.InterfaceTable, UUID: i.Want.UUID}
+			saw := s.writer.Saw(i.Want.UUID, seen)
+			if saw {
+				rows.Mention(at)
+			} else {
+				rows.IfaceRow(i.Want.UUID, seen)
+			}
 			// Statistics have a rhythm of their own, but are not left empty.
+			if !i.Open() || saw && !stats {
+				continue
+			}
 			told, _ := s.writer.Last(at, "statistics").(map[string]int)
-			if i.Open() && (stats || len(told) == 0) {
+			if stats || len(told) == 0 {
 				rows.IfaceStats(i, s.applier.Stats(i))
 			}
 		}
@@ -120,11 +132,11 @@ func (s *Switch) rows(stats bool) (rows status.Rows, root string, cfg int) {
 			rows.SystemStats(s.want.Root, nil)
 		}
 	}
-	return rows, s.want.Root, s.want.NextCfg
+	return rows, ifaces, s.want.Root, s.want.NextCfg
 }
 
 // tell commits what the database does not know yet.
-func (s *Switch) tell(ctx context.Context, rows status.Rows) bool {
+func (s *Switch) tell(ctx context.Context, rows status.Rows, ifaces map[string]status.Iface) bool {
 	ops := s.writer.Diff(rows)
 	if len(ops) == 0 {
 		return true
@@ -137,7 +149,6 @@ func (s *Switch) tell(ctx context.Context, rows status.Rows) bool {
 		}
 		return false
 	}
-	s.writer.Told(rows)
-	s.writer.Keep(func(at status.Ref) bool { return rows[at] != nil })
+	s.writer.Told(rows, ifaces)
 	return true
 }

@@ -173,13 +173,13 @@ func TestHosts(t *testing.T) {
 
 	show := func() string { return l.vsctl("get", "Interface", "v1", "ofport", "error", "link_state") }
 	n.ip("-n", n.at, "link", "del", "v1")
-	l.eventually("v1 without its device", "1\n\"could not open network device v1 (No such device)\"\n[]", show)
+	l.eventually("v1 without its device", "2\n\"could not open network device v1 (No such device)\"\n[]", show)
 	stats := func() string { return l.vsctl("get", "Interface", "v1", "statistics") }
 	if got := stats(); got != "{}\n" {
 		t.Errorf("statistics of v1 without its device: %s", got)
 	}
 	n.plug(1)
-	l.eventually("v1 with its device back", "1\n[]\nup", show)
+	l.eventually("v1 with its device back", "2\n[]\nup", show)
 	if got := stats(); !strings.Contains(got, "rx_packets=") {
 		t.Errorf("statistics of v1 with its device back: %s", got)
 	}
@@ -249,9 +249,9 @@ func TestDevices(t *testing.T) {
 	// Under another name it is another device.
 	show := func() string { return l.vsctl("get", "Interface", "v1", "ofport", "error") }
 	n.ip("-n", n.at, "link", "set", "v1", "name", "w1")
-	l.eventually("v1 with another name", "1\n\"could not open network device v1 (No such device)\"", show)
+	l.eventually("v1 with another name", "2\n\"could not open network device v1 (No such device)\"", show)
 	n.ip("-n", n.at, "link", "set", "w1", "name", "v1")
-	l.eventually("v1 with its name back", "1\n[]", show)
+	l.eventually("v1 with its name back", "2\n[]", show)
 
 	n.ip("-n", n.at, "link", "del", "i1")
 	l.eventually("i1 made again", "[]\n\"02:00:00:00:00:77\"", func() string {

@@ -443,19 +443,23 @@ func datapathID(text string) (string, error) {
 	return fmt.Sprintf("%016x", n), nil
 }
 
-// byName returns the rows that the references name, sorted by name.
+// byName returns the rows that the references name, sorted by name. Of those
+// with the same name the last one counts.
 func byName[T any](refs []string, rows map[string]T, name func(T) string) []T {
-	found := make(map[string]T, len(refs))
+	list := make([]T, 0, len(refs))
 	for _, uuid := range refs {
 		if row, ok := rows[uuid]; ok {
-			found[name(row)] = row
+			list = append(list, row)
 		}
 	}
-	list := make([]T, 0, len(found))
-	for _, key := range slices.Sorted(maps.Keys(found)) {
-		list = append(list, found[key])
+	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(name(a), name(b)) })
+	unique := list[:0]
+	for i, row := range list {
+		if i+1 == len(list) || name(row) != name(list[i+1]) {
+			unique = append(unique, row)
+		}
 	}
-	return list
+	return unique
 }
 
 func integer(m map[string]string, key string, otherwise int) int {

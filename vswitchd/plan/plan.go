@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"govs/internal/chash"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
@@ -245,8 +246,9 @@ func (m *maker) bridge(have *ofproto.Bridge, want *desired.Bridge) {
 		m.renumber(have, want)
 	}
 	// Who has a claim to a number takes it before anybody else can.
+	ports := inOrder(have, want)
 	for rank := range ranks {
-		for _, p := range want.Ports {
+		for _, p := range ports {
 			for _, i := range p.Interfaces {
 				if rankOf(i) == rank {
 					m.iface(have, want, p, i)
@@ -254,6 +256,31 @@ func (m *maker) bridge(have *ofproto.Bridge, want *desired.Bridge) {
 			}
 		}
 	}
+}
+
+// inOrder is the order in which ports get their numbers. Where there are several
+// new ones it is that of the C daemon's hash table of ports, so that they get the
+// same numbers. Within a bucket, where C's order is random, that is by name.
+func inOrder(have *ofproto.Bridge, want *desired.Bridge) []*desired.Port {
+	ports, fresh := make(map[string]*desired.Port, len(want.Ports)), 0
+	for _, p := range want.Ports {
+		ports[p.Name] = p
+		if have == nil || have.Ifaces[p.Name] == nil {
+			fresh++
+		}
+	}
+	if fresh < 2 {
+		return want.Ports
+	}
+	table := chash.Names()
+	for _, p := range slices.Backward(want.Ports) { // the last of a bucket comes first
+		table.Add(p.Name)
+	}
+	order := make([]*desired.Port, 0, len(ports))
+	for name := range table.All() {
+		order = append(order, ports[name])
+	}
+	return order
 }
 
 const ranks = 4

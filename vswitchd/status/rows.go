@@ -6,7 +6,6 @@ import (
 
 	"govs/datapath/port"
 	"govs/schema/vswitch"
-	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
 
@@ -50,48 +49,6 @@ func (r Rows) BridgeRow(uuid string, b *ofproto.Bridge) {
 		row["datapath_version"] = "<built-in>"
 	}
 	r.Set(vswitch.BridgeTable, uuid, row)
-}
-
-// IfaceRow sets what an interface is like at the moment.
-func (r Rows) IfaceRow(i *ofproto.Iface) {
-	row := Row{
-		"ofport": -1, "error": Empty{},
-		"admin_state": Empty{}, "link_state": Empty{}, "link_resets": Empty{},
-		"link_speed": Empty{}, "duplex": Empty{}, "ifindex": Empty{},
-		"mac_in_use": Empty{}, "mtu": Empty{}, "status": map[string]string{},
-	}
-	if i.OFPort != 0 {
-		row["ofport"] = i.OFPort
-	}
-	if i.Err != "" {
-		row["error"] = i.Err
-	}
-	if !i.Open() {
-		row["statistics"] = map[string]int{}
-	}
-	switch {
-	case i.Port != nil:
-		state := i.Port.State()
-		row["admin_state"] = upDown(state.Admin)
-		row["link_state"] = upDown(state.Link)
-		row["link_resets"] = state.Resets
-		row["ifindex"] = state.Ifindex
-		row.optional("link_speed", int(state.Speed), state.Speed != 0)
-		row.optional("duplex", state.Duplex, state.Duplex != "")
-		row.optional("mtu", state.MTU, state.MTU != 0)
-		row.optional("mac_in_use", state.MAC.String(), len(state.MAC) == 6)
-		row["status"] = portStatus(i, state)
-	case i.Open(): // a patch port
-		row["admin_state"], row["link_state"] = "up", "up"
-		row["link_resets"], row["ifindex"] = 0, 0
-		row.optional("mac_in_use", i.MAC.String(), len(i.MAC) == 6)
-	}
-	r.Set(vswitch.InterfaceTable, i.Want.UUID, row)
-}
-
-// Refused sets that an interface cannot be.
-func (r Rows) Refused(i *desired.Interface) {
-	r.IfaceRow(&ofproto.Iface{Want: i, Err: i.Error})
 }
 
 func portStatus(i *ofproto.Iface, state port.State) map[string]string {

@@ -53,10 +53,3 @@ func full[T any](m map[string]T) map[string]T {
 	}
 	return m
 }
-
-// LACP sets whether an interface has heard from a partner.
-func (r Rows) LACP(uuid string, current, known bool) {
-	row := Row{"lacp_current": Empty{}}
-	row.optional("lacp_current", current, known)
-	r.Set(vswitch.InterfaceTable, uuid, row)
-}

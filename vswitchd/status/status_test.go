@@ -43,7 +43,7 @@ func TestWriter(t *testing.T) {
 	if got := ops(t, &w, rows); got != want {
 		t.Errorf("at first:\n%s", got)
 	}
-	w.Told(rows)
+	w.Told(rows, nil)
 	if got := ops(t, &w, rows); got != "" {
 		t.Errorf("nothing has changed:\n%s", got)
 	}
@@ -51,9 +51,11 @@ func TestWriter(t *testing.T) {
 	if got := ops(t, &w, rows); got != `{"op":"update","table":"Interface","row":{"error":"no such device"},"where":[["_uuid","==",["uuid","00000000-0000-0000-0000-00000000000b"]]]}`+"\n" {
 		t.Errorf("one column has changed:\n%s", got)
 	}
-	w.Keep(func(at Ref) bool { return at.UUID != a })
+	rows = make(Rows)
+	rows.Mention(Ref{"Interface", b})
+	w.Told(rows, nil)
 	if w.Last(Ref{"Bridge", a}, "datapath_id") != nil || w.Last(Ref{"Interface", b}, "ofport") != 1 {
-		t.Error("Keep forgot the wrong row")
+		t.Error("Told forgot the wrong row")
 	}
 	w.Forget()
 	if w.Last(Ref{"Interface", b}, "ofport") != nil {
@@ -81,13 +83,22 @@ func TestIfaceRow(t *testing.T) {
 		{failed, "mac_in_use", Empty{}}, {failed, "admin_state", Empty{}},
 	} {
 		rows := make(Rows)
-		rows.IfaceRow(test.iface)
+		rows.IfaceRow("u", See(test.iface))
 		if got := rows[Ref{"Interface", "u"}][test.column]; got != test.want {
 			t.Errorf("%s of %q: got %v, want %v", test.column, test.iface.Err, got, test.want)
 		}
 	}
+	var w Writer
+	seen := See(open)
+	if w.Told(Rows{}, map[string]Iface{"u": seen}); !w.Saw("u", See(open)) || w.Saw("v", seen) {
+		t.Error("an interface that is as it was told to be was not seen")
+	}
+	open.Way = "ebpf"
+	if seen.Partner(false); w.Saw("u", seen) || w.Saw("u", See(open)) {
+		t.Error("an interface that has changed was seen before")
+	}
 	rows := make(Rows)
-	rows.IfaceRow(failed)
+	rows.IfaceRow("u", See(failed))
 	if stats, ok := rows[Ref{"Interface", "u"}]["statistics"].(map[string]int); !ok || len(stats) != 0 {
 		t.Error("the statistics of an interface that is not open stay")
 	}

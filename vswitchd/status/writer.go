@@ -44,57 +44,75 @@ func (r Rows) Set(table, uuid string, row Row) {
 	maps.Copy(r[at], row)
 }
 
+// Mention notes that a row is there, with nothing new to tell.
+func (r Rows) Mention(at Ref) {
+	if _, ok := r[at]; !ok {
+		r[at] = nil
+	}
+}
+
 // A Writer remembers what the database was told. The zero value has told
 // nothing yet. It is not safe for concurrent use.
 type Writer struct {
 	told Rows
+	seen map[string]Iface // by UUID
 }
 
 // Diff returns the operations that tell the database what it does not know
 // yet, in an order that depends on the rows alone. It changes nothing: call
 // Told when the transaction has committed.
 func (w *Writer) Diff(rows Rows) []ovsdb.Operation {
-	var ops []ovsdb.Operation
-	for _, at := range slices.SortedFunc(maps.Keys(rows), compareRefs) {
-		changed := make(ovsdb.Row)
-		for column, value := range rows[at] {
-			if old, known := w.told[at][column]; !known || !reflect.DeepEqual(old, value) {
-				changed[column] = encode(value)
+	changes := make(map[Ref]ovsdb.Row)
+	for at, row := range rows {
+		for column, value := range row {
+			if old, known := w.told[at][column]; known && reflect.DeepEqual(old, value) {
+				continue
 			}
-		}
-		if len(changed) > 0 {
-			ops = append(ops, ovsdb.Operation{
-				Op:    ovsdb.OperationUpdate,
-				Table: at.Table,
-				Where: []ovsdb.Condition{ovsdb.NewCondition("_uuid", ovsdb.ConditionEqual, ovsdb.UUID{GoUUID: at.UUID})},
-				Row:   changed,
-			})
+			if changes[at] == nil {
+				changes[at] = make(ovsdb.Row)
+			}
+			changes[at][column] = encode(value)
 		}
 	}
+	var ops []ovsdb.Operation
+	for _, at := range slices.SortedFunc(maps.Keys(changes), compareRefs) {
+		ops = append(ops, ovsdb.Operation{
+			Op:    ovsdb.OperationUpdate,
+			Table: at.Table,
+			Where: []ovsdb.Condition{ovsdb.NewCondition("_uuid", ovsdb.ConditionEqual, ovsdb.UUID{GoUUID: at.UUID})},
+			Row:   changes[at],
+		})
+	}
 	return ops
+}
+
+// Saw says whether the database was told that an interface is like that.
+func (w *Writer) Saw(uuid string, i Iface) bool {
+	told, ok := w.seen[uuid]
+	return ok && told.equal(i)
 }
 
 // Last is the value of the column that the database was told last, nil where
 // it was told none.
 func (w *Writer) Last(at Ref, column string) any { return w.told[at][column] }
 
-// Told notes that the database has the rows.
-func (w *Writer) Told(rows Rows) {
+// Told notes that the database has the rows, and those of the interfaces. Rows
+// that it does not name do not exist any more.
+func (w *Writer) Told(rows Rows, ifaces map[string]Iface) {
+	w.seen = ifaces
+	maps.DeleteFunc(w.told, func(at Ref, _ Row) bool { _, ok := rows[at]; return !ok })
 	if w.told == nil {
 		w.told = make(Rows)
 	}
 	for at, row := range rows {
-		w.told.Set(at.Table, at.UUID, row)
+		if row != nil {
+			w.told.Set(at.Table, at.UUID, row)
+		}
 	}
 }
 
-// Keep forgets the rows that do not exist any more.
-func (w *Writer) Keep(exists func(Ref) bool) {
-	maps.DeleteFunc(w.told, func(at Ref, _ Row) bool { return !exists(at) })
-}
-
 // Forget forgets everything, as after a connection was lost.
-func (w *Writer) Forget() { w.told = nil }
+func (w *Writer) Forget() { w.told, w.seen = nil, nil }
 
 func compareRefs(a, b Ref) int {
 	switch {

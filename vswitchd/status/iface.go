@@ -1,0 +1,91 @@
+package status
+
+import (
+	"maps"
+
+	"govs/schema/vswitch"
+	"govs/vswitchd/desired"
+	"govs/vswitchd/ofproto"
+)
+
+// An Iface is what an interface is like at the moment, as far as its row tells
+// it. To compare two is much cheaper than to compare rows.
+type Iface struct {
+	iface
+	status map[string]string
+}
+
+// iface are the values that Go compares.
+type iface struct {
+	ofport      int // 0 where it has none
+	err         string
+	open        bool // it moves packets, so it has statistics
+	known       bool // what follows is known
+	admin, link bool
+	resets      int
+	ifindex     int
+	speed, mtu  int // 0 where not known
+	duplex, mac string
+
+	lacp, heard bool // it negotiates, and has heard from a partner
+}
+
+// See looks at an interface.
+func See(i *ofproto.Iface) Iface {
+	seen := Iface{iface: iface{ofport: i.OFPort, err: i.Err, open: i.Open()}}
+	switch {
+	case i.Port != nil:
+		state := i.Port.State()
+		seen.known = true
+		seen.admin, seen.link, seen.resets = state.Admin, state.Link, state.Resets
+		seen.ifindex, seen.speed, seen.mtu, seen.duplex = state.Ifindex, int(state.Speed), state.MTU, state.Duplex
+		if len(state.MAC) == 6 {
+			seen.mac = state.MAC.String()
+		}
+		seen.status = portStatus(i, state)
+	case i.Open(): // a patch port
+		seen.known, seen.admin, seen.link = true, true, true
+		if len(i.MAC) == 6 {
+			seen.mac = i.MAC.String()
+		}
+	}
+	return seen
+}
+
+// Partner notes that the interface negotiates, and whether it has heard from a
+// partner.
+func (i *Iface) Partner(heard bool) { i.lacp, i.heard = true, heard }
+
+func (i Iface) equal(other Iface) bool {
+	return i.iface == other.iface && maps.Equal(i.status, other.status)
+}
+
+// IfaceRow sets what an interface is like at the moment.
+func (r Rows) IfaceRow(uuid string, i Iface) {
+	row := Row{
+		"ofport": -1, "error": Empty{},
+		"admin_state": Empty{}, "link_state": Empty{}, "link_resets": Empty{},
+		"link_speed": Empty{}, "duplex": Empty{}, "ifindex": Empty{},
+		"mac_in_use": Empty{}, "mtu": Empty{}, "lacp_current": Empty{}, "status": full(i.status),
+	}
+	row.optional("ofport", i.ofport, i.ofport != 0)
+	row.optional("error", i.err, i.err != "")
+	row.optional("lacp_current", i.heard, i.lacp)
+	if !i.open {
+		row["statistics"] = map[string]int{}
+	}
+	if i.known {
+		row["admin_state"], row["link_state"] = upDown(i.admin), upDown(i.link)
+		row["link_resets"], row["ifindex"] = i.resets, i.ifindex
+		row.optional("link_speed", i.speed, i.speed != 0)
+		row.optional("duplex", i.duplex, i.duplex != "")
+		row.optional("mtu", i.mtu, i.mtu != 0)
+		row.optional("mac_in_use", i.mac, i.mac != "")
+	}
+	r.Set(vswitch.InterfaceTable, uuid, row)
+}
+
+// Refused sets that an interface cannot be.
+func (r Rows) Refused(i *desired.Interface) {
+	r.IfaceRow(i.UUID, See(&ofproto.Iface{Want: i, Err: i.Error}))
+}
