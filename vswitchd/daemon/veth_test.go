@@ -249,9 +249,9 @@ func TestDevices(t *testing.T) {
 	// Under another name it is another device.
 	show := func() string { return l.vsctl("get", "Interface", "v1", "ofport", "error") }
 	n.ip("-n", n.at, "link", "set", "v1", "name", "w1")
-	l.eventually("v1 with another name", "2\n\"could not open network device v1 (No such device)\"", show)
+	l.eventually("v1 with another name", "1\n\"could not open network device v1 (No such device)\"", show)
 	n.ip("-n", n.at, "link", "set", "w1", "name", "v1")
-	l.eventually("v1 with its name back", "2\n[]", show)
+	l.eventually("v1 with its name back", "1\n[]", show)
 
 	n.ip("-n", n.at, "link", "del", "i1")
 	l.eventually("i1 made again", "[]\n\"02:00:00:00:00:77\"", func() string {
