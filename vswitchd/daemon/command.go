@@ -3,6 +3,8 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -79,6 +81,10 @@ func Dummies(word string) desired.Dummy {
 	return desired.DummyOn
 }
 
+// garbage is how much the heap may hold, in percent of what lives: little lives
+// here, and a change of the configuration looks at all of it.
+const garbage = 300
+
 func (f *flags) run(p *daemon.Process, base *daemon.Options, args []string) error {
 	if len(args) > 1 {
 		return fmt.Errorf("at most one non-option argument accepted; use --help for usage")
@@ -95,6 +101,9 @@ func (f *flags) run(p *daemon.Process, base *daemon.Options, args []string) erro
 	}
 	if len(args) == 1 {
 		o.Remote = args[0]
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
 	}
 	if f.mlockall {
 		if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE); err != nil {

@@ -13,6 +13,9 @@ func (s *Switch) reconfigure(ctx context.Context) {
 	if err != nil {
 		return // the session is over; Run hears of it
 	}
+	if rows == s.done {
+		return
+	}
 	want := desired.From(rows, desired.Options{Dummy: s.o.Dummy, DisableSystem: s.o.DisableSystem})
 	s.mu.Lock()
 	s.problems(want)
@@ -24,7 +27,9 @@ func (s *Switch) reconfigure(ctx context.Context) {
 	s.apply()
 	s.mu.Unlock()
 
-	s.report(ctx)
+	if s.report(ctx) {
+		s.done = rows
+	}
 	if !s.ready && s.db.Err() == nil {
 		s.ready = true
 		if s.o.Ready != nil {

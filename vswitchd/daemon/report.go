@@ -30,19 +30,24 @@ func system(o Options) status.System {
 }
 
 // report tells the database what became of the configuration, and that it was
-// applied: what ovs-vsctl waits for.
-func (s *Switch) report(ctx context.Context) {
+// applied: what ovs-vsctl waits for. It returns whether the database took all
+// of it.
+func (s *Switch) report(ctx context.Context) bool {
 	rows, ifaces, root, cfg := s.rows(false)
 	if root == "" {
-		return
+		return true
 	}
 	rows.Applied(root, cfg)
-	if !s.tell(ctx, rows, ifaces) && s.db.Err() == nil {
+	if s.tell(ctx, rows, ifaces) {
+		return true
+	}
+	if s.db.Err() == nil {
 		// A status that the database refuses must not keep clients waiting.
 		last := make(status.Rows)
 		last.Applied(root, cfg)
 		s.tell(ctx, last, nil)
 	}
+	return false
 }
 
 // refresh tells the database what has changed by itself.

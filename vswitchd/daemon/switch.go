@@ -95,6 +95,7 @@ type Switch struct {
 	// Of Run's goroutine alone:
 	db     *model.DB
 	writer status.Writer
+	done   *model.Snapshot // what was carried out and reported last
 	ready  bool
 }
 

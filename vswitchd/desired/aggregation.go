@@ -126,6 +126,9 @@ func (b *builder) lacp(row *vswitch.Port) *LACP {
 
 // lacpMember reads what an interface negotiates with.
 func (b *builder) lacpMember(row *vswitch.Interface) (m LACPMember) {
+	if len(row.OtherConfig) == 0 {
+		return m
+	}
 	for _, k := range []struct {
 		key string
 		to  *uint16

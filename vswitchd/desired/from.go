@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"net"
@@ -25,13 +26,16 @@ const (
 	maxOFPort        = 65279
 )
 
+// An owner is where an interface is.
+type owner struct{ port, bridge string }
+
 // builder collects a State.
 type builder struct {
 	rows  *model.Snapshot
 	opts  Options
 	state *State
 	ports map[string]string // port UUID -> bridge that has it
-	ifs   map[string]string // interface UUID -> "port P of bridge B" that has it
+	ifs   map[string]owner  // interface UUID -> the port that has it
 }
 
 // From computes the State for the rows.
@@ -40,7 +44,7 @@ func From(rows *model.Snapshot, opts Options) *State {
 		rows:  rows,
 		opts:  opts,
 		ports: make(map[string]string),
-		ifs:   make(map[string]string),
+		ifs:   make(map[string]owner),
 		state: &State{
 			StatsInterval: defaultStats,
 			FlowLimit:     defaultFlowLimit,
@@ -230,10 +234,10 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 	}
 	for _, iface := range byName(row.Interfaces, b.rows.Interfaces, (*vswitch.Interface).GetName) {
 		if owner, taken := b.ifs[iface.UUID]; taken {
-			b.problem("Interface", iface.UUID, "interface %s is already in %s", iface.Name, owner)
+			b.problem("Interface", iface.UUID, "interface %s is already in port %s of bridge %s", iface.Name, owner.port, owner.bridge)
 			continue
 		}
-		b.ifs[iface.UUID] = fmt.Sprintf("port %s of bridge %s", p.Name, br.Name)
+		b.ifs[iface.UUID] = owner{p.Name, br.Name}
 		i := b.iface(br, row, iface)
 		if i.Error == "" {
 			i.Error = cannot
@@ -409,12 +413,10 @@ func deviceName(name string) string {
 // macFromUUID is a locally administered address that stays the same as long
 // as the row lives: bytes of the UUID, in the C daemon's order.
 func macFromUUID(uuid string) net.HardwareAddr {
-	hex := strings.ReplaceAll(uuid, "-", "")
 	mac := make(net.HardwareAddr, 6)
-	for i, at := range []int{6, 4, 2, 0, 14, 12} {
-		if at+2 <= len(hex) {
-			n, _ := strconv.ParseUint(hex[at:at+2], 16, 8)
-			mac[i] = byte(n)
+	for i, at := range []int{6, 4, 2, 0, 16, 14} { // a dash stands at 8 and at 13
+		if at+2 <= len(uuid) {
+			_, _ = hex.Decode(mac[i:i+1], []byte(uuid[at:at+2]))
 		}
 	}
 	mac[0] = mac[0]&^1 | 2

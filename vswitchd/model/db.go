@@ -55,6 +55,9 @@ type DB struct {
 	stop    sync.Once
 	err     error // set before done is closed
 	remote  string
+
+	last    *Snapshot // of the last call
+	lastRaw raw
 }
 
 // Open connects to the first remote that answers, takes the lock and fetches
@@ -244,14 +247,25 @@ func (db *DB) Close() { db.end(nil) }
 
 // Snapshot returns the rows as they are. All of them belong to the same
 // moment: libovsdb's cache hands out one table after the other, so that they
-// are read until two readings in a row are the same.
+// are read until two readings in a row are the same. It is the Snapshot of the
+// last call itself where nothing has changed since but what the switch itself
+// writes (ofport, bond_active_slave): Changed tells of each row of a
+// transaction, and the first call after the first of them has all. One goroutine
+// at a time may call it.
 func (db *DB) Snapshot() (*Snapshot, error) {
 	before, err := db.read()
 	for err == nil {
+		if db.last != nil && before.equal(db.lastRaw) {
+			return db.last, nil
+		}
 		var now raw
 		if now, err = db.read(); err == nil {
 			if now.equal(before) {
-				return now.snapshot(), nil
+				if db.last == nil || !now.same(db.lastRaw) {
+					db.last = now.snapshot()
+				}
+				db.lastRaw = now
+				return db.last, nil
 			}
 			before = now
 		}

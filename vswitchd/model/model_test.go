@@ -9,6 +9,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"govs/schema/vswitch"
 )
 
 func TestCheckRemote(t *testing.T) {
@@ -98,5 +100,42 @@ func TestBackoff(t *testing.T) {
 	b.Reset()
 	if got := b.Next(); got != 0 {
 		t.Errorf("after a good session: %v", got)
+	}
+}
+
+// What the switch writes itself is no change of the configuration; everything else is.
+func TestSame(t *testing.T) {
+	number, mac := 7, "02:00:00:00:00:01"
+	iface, port := &vswitch.Interface{UUID: "i", Name: "p1"}, &vswitch.Port{UUID: "p", Name: "p1"}
+	rows := func(i *vswitch.Interface, p *vswitch.Port) raw {
+		r := raw{{}, {}, {}}
+		if p != nil {
+			r[1]["p"] = p
+		}
+		if i != nil {
+			r[2]["i"] = i
+		}
+		return r
+	}
+	before := rows(iface, port)
+	for _, test := range []struct {
+		name string
+		now  raw
+		want bool
+	}{
+		{"the same rows", rows(iface, port), true},
+		{"equal rows", rows(&vswitch.Interface{UUID: "i", Name: "p1"}, &vswitch.Port{UUID: "p", Name: "p1"}), true},
+		{"ofport", rows(&vswitch.Interface{UUID: "i", Name: "p1", Ofport: &number}, port), true},
+		{"bond_active_slave", rows(iface, &vswitch.Port{UUID: "p", Name: "p1", BondActiveSlave: &mac}), true},
+		{"ofport_request", rows(&vswitch.Interface{UUID: "i", Name: "p1", OfportRequest: &number}, port), false},
+		{"tag", rows(iface, &vswitch.Port{UUID: "p", Name: "p1", Tag: &number}), false},
+		{"a row less", rows(nil, port), false},
+	} {
+		if got := test.now.same(before); got != test.want {
+			t.Errorf("%s: same is %v", test.name, got)
+		}
+		if got := before.same(test.now); got != test.want {
+			t.Errorf("%s, the other way round: same is %v", test.name, got)
+		}
 	}
 }

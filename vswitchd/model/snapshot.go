@@ -2,6 +2,7 @@ package model
 
 import (
 	"maps"
+	"reflect"
 
 	libmodel "github.com/ovn-kubernetes/libovsdb/model"
 
@@ -75,6 +76,36 @@ func (r raw) equal(other raw) bool {
 		}
 	}
 	return true
+}
+
+// same says whether the rows differ in nothing but what the switch itself
+// writes, and reads only when a port is new.
+func (r raw) same(other raw) bool {
+	for i := range r {
+		if len(r[i]) != len(other[i]) {
+			return false
+		}
+		for uuid, row := range r[i] {
+			if was, ok := other[i][uuid]; !ok || row != was && !sameRow(row, was) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func sameRow(row, was libmodel.Model) bool {
+	switch row := row.(type) {
+	case *vswitch.Interface:
+		a, b := *row, *was.(*vswitch.Interface)
+		a.Ofport, b.Ofport = nil, nil
+		return reflect.DeepEqual(a, b)
+	case *vswitch.Port:
+		a, b := *row, *was.(*vswitch.Port)
+		a.BondActiveSlave, b.BondActiveSlave = nil, nil
+		return reflect.DeepEqual(a, b)
+	}
+	return false
 }
 
 func (r raw) snapshot() *Snapshot {
