@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"govs/internal/stream/streamtest"
 	"govs/ovsdb/client"
 	"govs/ovsdb/jsonrpc"
 	"govs/ovsdb/server"
@@ -305,7 +306,7 @@ func TestHugeLine(t *testing.T) {
 func TestHungHandshakes(t *testing.T) {
 	const count = 200
 	f := startFaulty(t, server.Config{Probe: 200 * time.Millisecond})
-	o := pki(t)
+	o := streamtest.Keys(t)
 	if err := f.SetTLS(o); err != nil {
 		t.Fatal(err)
 	}

@@ -1,78 +1,24 @@
 package server_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"fmt"
 	"log/slog"
-	"math/big"
-	"net"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"govs/internal/stream"
+	"govs/internal/stream/streamtest"
 	"govs/ovsdb/client"
 	"govs/ovsdb/server"
 	"govs/ovsdb/storage/memory"
 )
 
-// pki makes a CA and a certificate for 127.0.0.1, and returns options for them.
-func pki(t *testing.T) stream.TLSOptions {
-	t.Helper()
-	dir := t.TempDir()
-	write := func(name, kind string, der []byte) string {
-		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	make509 := func(name string, parent *x509.Certificate, by *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &x509.Certificate{
-			SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name},
-			NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-			IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true, IsCA: parent == nil,
-			KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		}
-		if parent == nil {
-			parent, by = c, key
-		}
-		der, err := x509.CreateCertificate(rand.Reader, c, parent, &key.PublicKey, by)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(name+".pem", "CERTIFICATE", der)
-		kder, err := x509.MarshalECPrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		write(name+".key", "EC PRIVATE KEY", kder)
-		if c, err = x509.ParseCertificate(der); err != nil {
-			t.Fatal(err)
-		}
-		return c, key
-	}
-	ca, key := make509("ca", nil, nil)
-	make509("host", ca, key)
-	return stream.TLSOptions{PrivateKey: dir + "/host.key", Certificate: dir + "/host.pem", CACert: dir + "/ca.pem"}
-}
-
 // TestTLS: a pssl: remote in the database, with keys in the database, which
 // come after it.
 func TestTLS(t *testing.T) {
 	f := startVswitch(t)
-	o := pki(t)
+	o := streamtest.Keys(t)
 	if err := f.SetTLS(stream.TLSOptions{
 		PrivateKey:  "db:Open_vSwitch,SSL,private_key",
 		Certificate: "db:Open_vSwitch,SSL,certificate",
@@ -116,7 +62,7 @@ func TestTLS(t *testing.T) {
 // TestFollowByNetwork: a relay and a backup whose source is there by TCP and by
 // TLS, with the keys of the server; and one whose keys the source does not trust.
 func TestFollowByNetwork(t *testing.T) {
-	o := pki(t)
+	o := streamtest.Keys(t)
 	src := start(t, memory.New([]byte(oneTable)))
 	if err := src.SetTLS(o); err != nil {
 		t.Fatal(err)
@@ -162,7 +108,7 @@ func TestFollowByNetwork(t *testing.T) {
 		}
 		return slog.New(slog.NewTextHandler(lines(refused), nil))
 	}}, memory.New([]byte(strings.Replace(oneTable, `"P"`, `"Q"`, 1))))
-	if err := stranger.SetTLS(pki(t)); err != nil {
+	if err := stranger.SetTLS(streamtest.Keys(t)); err != nil {
 		t.Fatal(err)
 	}
 	if err := stranger.AddRelay("relay:P:ssl:" + src.Addr("pssl:0:127.0.0.1").String()); err != nil {

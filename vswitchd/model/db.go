@@ -16,6 +16,7 @@ import (
 	libmodel "github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
 
+	"govs/internal/stream"
 	"govs/schema/vswitch"
 )
 
@@ -55,6 +56,7 @@ type DB struct {
 	stop    sync.Once
 	err     error // set before done is closed
 	remote  string
+	relay   func() // ends it, if there is one
 
 	last    *Snapshot // of the last call
 	lastRaw raw
@@ -160,6 +162,7 @@ func (db *DB) connect(ctx context.Context, o Options) error {
 		stop()
 		return err
 	}
+	db.relay = stop
 	poke := func() {
 		select {
 		case db.changed <- struct{}{}:
@@ -177,10 +180,39 @@ func (db *DB) connect(ctx context.Context, o Options) error {
 	}
 	if _, err := db.client.Monitor(ctx, monitor); err != nil {
 		db.client.Close()
+		stop()
 		return fmt.Errorf("monitor: %w", err)
 	}
 	poke()
 	return nil
+}
+
+// endpoint gives libovsdb, which opens its connection by itself, a remote that
+// leads to the server: for "ssl:" that is a relay. The function returned ends
+// what was begun for that.
+func endpoint(ctx context.Context, o Options, remote string) (string, func(), error) {
+	if !strings.HasPrefix(remote, "ssl:") {
+		return remote, func() {}, nil
+	}
+	server, err := o.Dial(ctx, remote)
+	if err != nil {
+		return "", nil, err
+	}
+	first := make(chan net.Conn, 1)
+	first <- server
+	path, stop, err := stream.Relay("ovs-vswitchd", func() (net.Conn, error) {
+		select {
+		case c := <-first:
+			return c, nil
+		default:
+			return nil, ErrDisconnected // a session has one connection
+		}
+	})
+	if err != nil {
+		server.Close()
+		return "", nil, err
+	}
+	return "unix:" + path, func() { server.Close(); stop() }, nil
 }
 
 // watch ends the DB when one of its sessions ends.
@@ -218,6 +250,7 @@ func (db *DB) end(err error) {
 		db.err = err
 		close(db.done)
 		db.client.Close()
+		db.relay()
 		db.lock.close()
 	})
 }
