@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// verbsSTP adds stp/show, stp/tcn, rstp/show and rstp/tcn.
+// verbsSTP adds stp/show, stp/timers, stp/tcn, rstp/show and rstp/tcn.
 func (s *Switch) verbsSTP(r Registrar) {
 	add := func(verb string, none error, do func(x *tree, now time.Time) (string, bool)) {
 		r.Register(verb, "[bridge]", 0, 1, s.serving(func(args []string) (string, error) {
@@ -46,6 +46,12 @@ func (s *Switch) verbsSTP(r Registrar) {
 			return "", false
 		}
 		return x.rstp.Show() + "\n", true
+	})
+	add("stp/timers", noSTP, func(x *tree, now time.Time) (string, bool) {
+		if x.stp == nil {
+			return "", false
+		}
+		return x.stp.Timers(now), true
 	})
 	add("stp/tcn", noSTP, func(x *tree, now time.Time) (string, bool) {
 		if x.stp == nil {

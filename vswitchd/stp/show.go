@@ -48,6 +48,24 @@ func (b *Bridge) role(p *port) string {
 	return "alternate"
 }
 
+// Timers is a line for the bridge and one for each port, with the names of their
+// timers (8.5.4 and 8.5.6) and the seconds until each ends; 0.00 where it does
+// not run.
+func (b *Bridge) Timers(now time.Time) string {
+	left := func(end time.Time) float64 {
+		if end.IsZero() {
+			return 0
+		}
+		return max(end.Sub(now), 0).Seconds()
+	}
+	var s strings.Builder
+	fmt.Fprintf(&s, "bridge %s hello %.2f tcn %.2f topology-change %.2f\n", b.name, left(b.helloTimer), left(b.tcnTimer), left(b.tcTimer))
+	for _, p := range b.ports {
+		fmt.Fprintf(&s, "port %s message-age %.2f forward-delay %.2f hold %.2f\n", p.Name, left(p.messageAge), left(p.fwd), left(p.hold))
+	}
+	return s.String()
+}
+
 // Status is the column status of the Bridge table.
 func (b *Bridge) Status() map[string]string {
 	return map[string]string{
