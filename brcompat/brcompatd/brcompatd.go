@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"govs/brcompat/notify"
 	"govs/brcompat/seccomp"
 	"govs/internal/daemon"
+	"govs/internal/stream"
 	"govs/internal/unixctl"
 	"govs/internal/vlog"
 )
@@ -51,7 +53,7 @@ func Command() *cobra.Command {
 		if socket == "" {
 			socket = filepath.Join(daemon.RunDir(), notify.SocketName)
 		}
-		return run(p, remote, daemon.AbsPath(socket))
+		return run(p, remote, daemon.AbsPath(socket), &opts.TLS)
 	})
 	fs := cmd.Flags()
 	fs.StringVar(&socket, "socket", "", "socket for launchers (default: RUNDIR/"+notify.SocketName+")")
@@ -62,7 +64,7 @@ func Command() *cobra.Command {
 }
 
 // run is the daemon.
-func run(p *daemon.Process, remote, socket string) error {
+func run(p *daemon.Process, remote, socket string, tls *stream.TLSOptions) error {
 	log := p.Logger("brcompatd")
 	if ok, err := (seccomp.Caller{TID: os.Getpid()}).Capable(unix.CAP_SYS_PTRACE); err == nil && !ok {
 		log.Warn("without CAP_SYS_PTRACE (not started by root?) calls of other users' programs fail")
@@ -85,8 +87,18 @@ func run(p *daemon.Process, remote, socket string) error {
 		default: // somebody is about to look anyway
 		}
 	}
-	sw, err := bridge.New(bridge.Config{Remote: remote, Links: links, News: monitor.Drain, FDB: fdbShow, Flush: fdbFlush, Changed: tell,
-		Log: vlog.Limit(log, 60, 60)})
+	limited := vlog.Limit(log, 60, 60)
+	dial := func() (net.Conn, error) {
+		ctx, cancel := context.WithTimeout(ctx, firstTry)
+		defer cancel()
+		c, err := stream.Dial(ctx, remote, tls)
+		if err != nil {
+			limited.Warn(fmt.Sprintf("%s: connection attempt failed (%v)", remote, err))
+		}
+		return c, err
+	}
+	sw, err := bridge.New(bridge.Config{Remote: remote, Dial: dial, Links: links, News: monitor.Drain, FDB: fdbShow, Timers: stpTimers, Flush: fdbFlush, Changed: tell,
+		Log: limited})
 	if err != nil {
 		return err
 	}
@@ -176,6 +188,11 @@ func show(ctx context.Context, sw *bridge.Switch, server *notify.Server, remote 
 // fdbShow asks the switch in our run directory for the MAC table of a bridge.
 func fdbShow(ctx context.Context, name string) (string, error) {
 	return vswitchd(ctx, "fdb/show", name)
+}
+
+// stpTimers asks it for the timers of a bridge's spanning tree.
+func stpTimers(ctx context.Context, name string) (string, error) {
+	return vswitchd(ctx, "stp/timers", name)
 }
 
 // fdbFlush makes that switch forget what a bridge learned.

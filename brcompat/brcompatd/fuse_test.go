@@ -150,6 +150,78 @@ func TestView(t *testing.T) {
 	w.startDaemon()
 }
 
+// Launchers share one file system, and each sees at once what was changed by
+// another one, or by the database. One of another user namespace has its own.
+func TestSharedView(t *testing.T) {
+	needFUSE(t)
+	w := newWorld(t)
+	w.veth("v0", "v1")
+	a, b := w.shell("fuse"), w.shell("fuse")
+	const device = "stat -c %d /sys/class/net"
+	shared := a.run(device)
+	if !sharesViews() {
+		t.Skip("this kernel does not clone mounts that are attached nowhere (Linux 6.15)")
+	}
+	w.same("the device of both", b.run(device), shared)
+	w.same("of a new one", w.ok(w.launch("fuse", "sh", "-c", device)), shared)
+	const look = "for f in b0/brif/v0 v0/brport v0/bridge b1/bridge; do [ -e /sys/class/net/$f ] && echo $f; done; ls /sys/class/net"
+	see := func(what, want string) {
+		t.Helper()
+		w.same("the first, "+what, a.run(look), want)
+		w.same("the second, "+what, b.run(look), want)
+		w.same("a new one, "+what, w.ok(w.launch("fuse", "sh", "-c", look)), want)
+	}
+	see("to begin with", "lo\nv0\nv1\n")
+	for range 10 {
+		w.same("addbr", a.run("brctl addbr b0; brctl addif b0 v0"), "")
+		see("a port", "b0/brif/v0\nv0/brport\nb0\nlo\nv0\nv1\n")
+		w.vsctl("del-port", "v0", "--", "add-br", "b1")
+		see("another bridge", "b1/bridge\nb0\nb1\nlo\nv0\nv1\n")
+		w.same("delbr", b.run("brctl delbr b1; brctl delbr b0"), "")
+		see("none", "lo\nv0\nv1\n")
+	}
+	r := w.exec(nil, "unshare", "-U", "-r", w.brcompat(), "exec", "--sysfs=fuse", "--", "sh", "-c", device)
+	t.Log(r)
+	if r.out == shared {
+		t.Error("a launcher of another user namespace shares the view")
+	}
+
+	// The daemon's death ends it for all; the next daemon has another one.
+	pid := w.pid()
+	unix.Kill(pid, unix.SIGKILL)
+	w.wait("the daemon's end", func() bool { return !alive(pid) })
+	for _, s := range []*shell{a, b} {
+		if got := s.run("ls /sys/class/net"); !strings.Contains(got, "ls: cannot") {
+			t.Errorf("after the daemon's death: %q", got)
+		}
+	}
+	w.startDaemon()
+	w.same("a new one", w.ok(w.launch("fuse", "ls", "/sys/class/net")), "lo\nv0\nv1\n")
+}
+
+// sharesViews tells whether this kernel clones mounts that are attached nowhere.
+func sharesViews() bool {
+	fs, err := unix.Fsopen("tmpfs", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fs)
+	if unix.FsconfigCreate(fs) != nil {
+		return false
+	}
+	mount, err := unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(mount)
+	clone, err := unix.OpenTree(mount, "", unix.AT_EMPTY_PATH|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return false
+	}
+	unix.Close(clone)
+	return true
+}
+
 // A 32-bit and a 64-bit program see the same numbers in the view as by ioctl.
 func TestViewBesideIoctls(t *testing.T) {
 	needFUSE(t)

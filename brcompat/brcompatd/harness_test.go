@@ -134,8 +134,9 @@ func (w *world) server(name string) string {
 	return w.tool(name)
 }
 
-func (w *world) startDB() {
-	w.ovsdb = w.start(w.server("ovsdb-server"), w.run+"/conf.db", "--remote=punix:"+w.run+"/db.sock", "--pidfile", "-vconsole:off")
+func (w *world) startDB(more ...string) {
+	argv := []string{w.server("ovsdb-server"), w.run + "/conf.db", "--remote=punix:" + w.run + "/db.sock", "--pidfile", "-vconsole:off"}
+	w.ovsdb = w.start(append(argv, more...)...)
 }
 
 func (w *world) startSwitch() {
@@ -146,9 +147,13 @@ func (w *world) startSwitch() {
 	w.vswitd = w.start(argv...)
 }
 
-func (w *world) startDaemon() {
+func (w *world) startDaemon() { w.t.Helper(); w.startDaemonOn("unix:db.sock") }
+
+// startDaemonOn starts the daemon with a database, and what has to be said to
+// reach it.
+func (w *world) startDaemonOn(remote ...string) {
 	w.t.Helper()
-	cmd := exec.Command("/proc/self/exe", "--pidfile", "--detach", "-vANY:console:EMER", "--log-file", "unix:db.sock")
+	cmd := exec.Command("/proc/self/exe", append([]string{"--pidfile", "--detach", "-vANY:console:EMER", "--log-file"}, remote...)...)
 	cmd.Env = append(w.env, role+"=daemon")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		w.t.Fatalf("ovs-brcompatd: %v\n%s", err, out)

@@ -2,12 +2,18 @@ package brcompatd
 
 import (
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"govs/internal/stream/streamtest"
 )
 
 // With our own servers, what brctl does is done when it returns: the bridge's
@@ -108,4 +114,71 @@ func receive(fd int, text string) bool {
 		}
 	}
 	return false
+}
+
+// The timers of a spanning tree are those of the switch.
+func TestTimers(t *testing.T) {
+	w := ourWorld(t)
+	w.veth("v0", "v1")
+	for _, dev := range []string{"v0", "v1"} {
+		w.ip("link", "set", dev, "up")
+	}
+	w.ok(w.brctl("hide", "addbr", "b0"))
+	w.ok(w.brctl("hide", "addif", "b0", "v0"))
+	zero := w.ok(w.brctl("hide", "showstp", "b0"))
+	w.ok(w.brctl("hide", "stp", "b0", "on"))
+	for _, timer := range []string{"hello timer", "forward delay timer"} {
+		left := regexp.MustCompile(timer + `\t+ *([0-9]+\.[0-9]{2})`)
+		if m := left.FindStringSubmatch(zero); m == nil || m[1] != "0.00" {
+			t.Errorf("%s without STP: %q", timer, m)
+		}
+		w.wait(timer, func() bool {
+			m := left.FindStringSubmatch(w.ok(w.brctl("hide", "showstp", "b0")))
+			if m == nil {
+				t.Fatalf("no %s", timer)
+			}
+			return m[1] != "0.00"
+		})
+	}
+}
+
+// A database behind TLS is as good as one on a socket, and comes back as well.
+func TestTLS(t *testing.T) {
+	w := ourWorld(t)
+	w.ip("link", "set", "lo", "up")
+	free, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := strconv.Itoa(free.Addr().(*net.TCPAddr).Port)
+	free.Close()
+	keys := streamtest.Keys(t)
+	tls := []string{"--private-key=" + keys.PrivateKey, "--certificate=" + keys.Certificate, "--ca-cert=" + keys.CACert}
+	restart := func() {
+		t.Helper()
+		w.ovsdb.Process.Kill()
+		w.ovsdb.Wait()
+		os.Remove(filepath.Join(w.run, "db.sock"))
+		w.startDB(append(tls, "--remote=pssl:"+port+":127.0.0.1")...)
+	}
+	restart()
+	pid := w.pid()
+	unix.Kill(pid, unix.SIGTERM)
+	w.wait("the daemon's end", func() bool { return !alive(pid) })
+	w.startDaemonOn(append(tls, "ssl:127.0.0.1:"+port)...)
+	w.ok(w.brctl("none", "addbr", "b0"))
+	w.same("bridges", w.vsctl("list-br"), "b0\n")
+	restart()
+	w.ok(w.brctl("none", "addbr", "b1"))
+	w.same("bridges", w.vsctl("list-br"), "b0\nb1\n")
+
+	// Without keys it says so, and tries on.
+	pid = w.pid()
+	unix.Kill(pid, unix.SIGTERM)
+	w.wait("the daemon's end", func() bool { return !alive(pid) })
+	w.startDaemonOn("ssl:127.0.0.1:" + port)
+	log, err := os.ReadFile(w.run + "/ovs-brcompatd.log")
+	if err != nil || !strings.Contains(string(log), "ssl:127.0.0.1:"+port+": connection attempt failed") {
+		t.Errorf("the log says nothing of missing keys: %v\n%s", err, log)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -31,6 +32,7 @@ type db struct {
 
 	watched bool   // try: changes of the copy are told to event
 	told    func() // is told of them, or nil
+	relay   func() // ends the relay, if there is one
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at the next change of the table Open_vSwitch
@@ -39,21 +41,23 @@ type db struct {
 	synced  time.Time     // when the copy was known to be complete, for last
 }
 
-// endpoint makes of an active connection method what libovsdb takes.
-func endpoint(remote string) (string, error) {
+// endpoint makes of an active connection method what libovsdb takes: for ssl
+// that is a relay to what dial connects to. The function returned ends it.
+func endpoint(remote string, dial func() (net.Conn, error)) (string, func(), error) {
 	scheme, rest, _ := strings.Cut(remote, ":")
 	switch scheme {
 	case "unix":
 		if rest == "" {
-			return "", fmt.Errorf("%s: no path given", remote)
+			return "", nil, fmt.Errorf("%s: no path given", remote)
 		}
-		return "unix:" + stream.ResolvePath(rest), nil
+		return "unix:" + stream.ResolvePath(rest), func() {}, nil
 	case "tcp":
-		return remote, nil
+		return remote, func() {}, nil
 	case "ssl":
-		return "", fmt.Errorf("%s: ssl is not supported here, only unix and tcp are", remote)
+		path, stop, err := stream.Relay("ovs-brcompatd", dial)
+		return "unix:" + path, stop, err
 	}
-	return "", fmt.Errorf("%s: bad database, not unix:FILE or tcp:HOST:PORT", remote)
+	return "", nil, fmt.Errorf("%s: bad database, not unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT", remote)
 }
 
 // constant waits the same time before each attempt to reconnect.
@@ -63,8 +67,8 @@ func (c constant) NextBackOff() time.Duration { return time.Duration(c) }
 func (constant) Reset()                       {}
 
 // newDB prepares a connection; run makes it.
-func newDB(remote string, log *slog.Logger) (*db, error) {
-	where, err := endpoint(remote)
+func newDB(remote string, dial func() (net.Conn, error), log *slog.Logger) (*db, error) {
+	where, stop, err := endpoint(remote, dial)
 	if err != nil {
 		return nil, err
 	}
@@ -80,9 +84,10 @@ func newDB(remote string, log *slog.Logger) (*db, error) {
 	c, err := client.NewOVSDBClient(dbm, client.WithEndpoint(where),
 		client.WithReconnect(5*time.Second, constant(200*time.Millisecond)))
 	if err != nil {
+		stop()
 		return nil, err
 	}
-	return &db{log: log, client: c, ready: make(chan struct{}), changed: make(chan struct{})}, nil
+	return &db{log: log, client: c, relay: stop, ready: make(chan struct{}), changed: make(chan struct{})}, nil
 }
 
 // connect tries to connect until it succeeds or ctx ends. Later losses of the
@@ -137,7 +142,10 @@ func (d *db) try(ctx context.Context) error {
 	return err
 }
 
-func (d *db) close() { d.client.Close() }
+func (d *db) close() {
+	d.client.Close()
+	d.relay()
+}
 
 func (d *db) event(table string) {
 	d.mu.Lock()

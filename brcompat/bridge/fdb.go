@@ -60,39 +60,20 @@ func parseFDB(text string) []learned {
 	return list
 }
 
-// fdbText is an answer of the switch, kept so that a table that is read in
-// several pieces is one.
-type fdbText struct {
-	text string
-	at   time.Time
-}
-
-// fdbAge is how long such an answer lasts.
+// fdbAge is how long an answer of fdb/show lasts for those that want the rest of a table.
 const fdbAge = 2 * time.Second
 
 // table asks the switch for a MAC table, or takes the last answer where the
 // rest of a table is wanted.
 func (s *Switch) table(ctx context.Context, name string, rest bool) string {
-	s.fdbMu.Lock()
-	last, ok := s.fdbText[name]
-	s.fdbMu.Unlock()
-	if rest && ok && time.Since(last.at) < fdbAge {
-		return last.text
+	age := time.Duration(0)
+	if rest {
+		age = fdbAge
 	}
-	text, err := s.fdb(ctx, name)
+	text, err := s.fdb.get(ctx, name, age)
 	if err != nil {
 		s.log.Warn(fmt.Sprintf("cannot get the MAC table of %s: %v", name, err))
-		return ""
 	}
-	now := time.Now()
-	s.fdbMu.Lock()
-	defer s.fdbMu.Unlock()
-	for n, t := range s.fdbText {
-		if now.Sub(t.at) > fdbAge {
-			delete(s.fdbText, n)
-		}
-	}
-	s.fdbText[name] = fdbText{text, now}
 	return text
 }
 

@@ -30,7 +30,12 @@ func (s *Switch) Info(ctx context.Context, name string) (*ioctl.BridgeInfo, erro
 	if err != nil {
 		return nil, err
 	}
-	return s.info(b), nil
+	i := s.info(b)
+	if i.STP {
+		t := s.timersOf(ctx, b).bridge
+		i.HelloTimer, i.TCNTimer, i.TopologyChangeTimer = t["hello"], t["tcn"], t["topology-change"]
+	}
+	return i, nil
 }
 
 func (s *Switch) info(b *bridge) *ioctl.BridgeInfo {
@@ -89,6 +94,8 @@ func (s *Switch) PortInfo(ctx context.Context, name string, no uint32) (*ioctl.P
 			i.State = v
 		}
 		i.DesignatedCost = br.RootPathCost
+		t := s.timersOf(ctx, b).ports[p.name]
+		i.MessageTimer, i.ForwardTimer, i.HoldTime = t["message-age"], t["forward-delay"], t["hold"]
 	}
 	i.DesignatedPort = i.ID
 	return i, nil

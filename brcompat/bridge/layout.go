@@ -73,8 +73,6 @@ func (s *Switch) Flush(ctx context.Context, name string) error {
 		s.log.Warn("cannot flush the MAC table of " + name + ": " + err.Error())
 		return unix.ETIMEDOUT
 	}
-	s.fdbMu.Lock()
-	delete(s.fdbText, b.row.Name)
-	s.fdbMu.Unlock()
+	s.fdb.forget(b.row.Name)
 	return nil
 }

@@ -28,15 +28,18 @@ type Links interface {
 // link.Monitor.Drain has this form.
 type News func() (link.News, error)
 
-// A Table answers fdb/show for a bridge: the text that the switch prints.
+// A Table answers fdb/show or stp/timers for a bridge: the text that the switch
+// prints.
 type Table func(ctx context.Context, bridge string) (string, error)
 
 // Config is what a Switch works with.
 type Config struct {
-	Remote  string // the database: unix:FILE or tcp:HOST:PORT
+	Remote  string                   // the database: unix:FILE, tcp:HOST:PORT or ssl:HOST:PORT
+	Dial    func() (net.Conn, error) // connects to it, for ssl
 	Links   Links
 	News    News
 	FDB     Table
+	Timers  Table
 	Flush   func(ctx context.Context, bridge string) error // carries out fdb/flush
 	Changed func()                                         // is told that the database changed, where not nil; it does not wait
 	Timeout time.Duration                                  // of a change; 5 seconds where it is 0
@@ -49,7 +52,8 @@ type Switch struct {
 	db      *db
 	links   Links
 	news    News
-	fdb     Table
+	fdb     answers
+	timers  answers
 	flush   func(ctx context.Context, bridge string) error
 	timeout time.Duration
 	log     *slog.Logger
@@ -61,15 +65,12 @@ type Switch struct {
 	missed  bool              // there may be more of them
 	removed int               // ports that Prune deleted
 	born    map[string]*birth // bridges that AddBridge made
-
-	fdbMu   sync.Mutex
-	fdbText map[string]fdbText
 }
 
 // New makes a Switch. It can be used once Connect has returned; before that,
 // questions and changes end with ETIMEDOUT.
 func New(c Config) (*Switch, error) {
-	d, err := newDB(c.Remote, c.Log)
+	d, err := newDB(c.Remote, c.Dial, c.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -77,8 +78,8 @@ func New(c Config) (*Switch, error) {
 	if c.Timeout == 0 {
 		c.Timeout = 5 * time.Second
 	}
-	return &Switch{db: d, links: c.Links, news: c.News, fdb: c.FDB, flush: c.Flush, timeout: c.Timeout, log: c.Log,
-		numbers: newNumbers(), gone: map[string]bool{}, born: map[string]*birth{}, fdbText: map[string]fdbText{}}, nil
+	return &Switch{db: d, links: c.Links, news: c.News, fdb: answers{ask: c.FDB}, timers: answers{ask: c.Timers}, flush: c.Flush, timeout: c.Timeout, log: c.Log,
+		numbers: newNumbers(), gone: map[string]bool{}, born: map[string]*birth{}}, nil
 }
 
 // Connect connects to the database, and tries until it succeeds or ctx ends.

@@ -124,6 +124,9 @@ func newLab(t *testing.T, timeout time.Duration) *lab {
 	links := &fakeLinks{list: []link.Link{{Name: "lo", Index: 1, Loopback: true}, eth("eth0", 2), eth("eth1", 3),
 		{Name: "slave", Index: 4, Ethernet: true, Master: 9}, {Name: "native", Index: 9, Ethernet: true, Kind: "bridge"}, {Name: "tun", Index: 10}}}
 	s, err := New(Config{Remote: "unix:" + dir + "/db.sock", Links: links, News: links.News, Timeout: timeout, Log: vlog.Discard(),
+		Timers: func(_ context.Context, name string) (string, error) {
+			return "bridge " + name + " hello 1.5 tcn 0.00 topology-change 3.21\nport eth0 message-age 0.00 forward-delay 12.34 hold 0.99\n", nil
+		},
 		FDB: func(_ context.Context, name string) (string, error) {
 			return " port  VLAN  MAC                Age\n    5     0  02:00:00:00:00:05    7\n    6    10  02:00:00:00:00:06    8\n", nil
 		}})

@@ -120,7 +120,7 @@ func run(c *net.UnixConn, mode notify.Mode, named bool, file string, argv []stri
 	case notify.Hide:
 		err = hide()
 	case notify.FUSE:
-		view, err = show()
+		view, err = show(fd)
 	}
 	if err != nil && named {
 		return fmt.Errorf("--sysfs=%s: %w", mode, err)
@@ -163,19 +163,29 @@ func hide() error {
 }
 
 // show gives this thread a mount namespace in which a FUSE file system covers
-// /sys/class/net. It returns the descriptors of its mount and of what it covers.
-// Until the daemon has them, whoever looks there waits.
-func show() ([]int, error) {
+// /sys/class/net: the one that the daemon at the other end of sock has for all
+// launchers, or else, where it has none for this one, one of this launcher's own.
+// Of that it returns the descriptors of the mount and of what it covers; until
+// the daemon has them, whoever looks there waits.
+func show(sock int) ([]int, error) {
 	real, err := unix.Open(sysfsNet, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s: %w", sysfsNet, err)
 	}
+	if err := separate(); err != nil {
+		return nil, err
+	}
+	if mount, err := notify.View(sock, real); err == nil {
+		err = unix.MoveMount(mount, "", unix.AT_FDCWD, sysfsNet, unix.MOVE_MOUNT_F_EMPTY_PATH)
+		unix.Close(mount)
+		if err == nil {
+			unix.Close(real)
+			return nil, nil
+		}
+	}
 	fuse, err := unix.Open(devFUSE, unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("cannot open %s (is the kernel built with FUSE?): %w", devFUSE, err)
-	}
-	if err := separate(); err != nil {
-		return nil, err
 	}
 	options := fmt.Sprintf("fd=%d,rootmode=40755,user_id=%d,group_id=%d,allow_other,default_permissions",
 		fuse, os.Getuid(), os.Getgid())

@@ -40,13 +40,19 @@ const SocketName = "brcompat.sock"
 // 32-bit words, the protocol and the mode, and the listener beside it, in the
 // mode FUSE with the descriptors of the mount and of the folder that it covers;
 // and one answer with a 32-bit error number (0 for success) and a text that
-// explains it. Before that message, one with the mode ask and no descriptor may
-// come; the answer to it has a third word, 1 where some bridge or port has no
-// device of its name. Words are little-endian.
-const Protocol = 2
+// explains it. Before that message two questions may come. One has the mode ask
+// and no descriptor; the answer to it has a second word, 1 where some bridge or
+// port has no device of its name. The other one has the mode askView and the
+// descriptor of the folder to be covered; beside the answer to it is the
+// descriptor of a mount, and the listener comes alone then, or it is an error
+// number and the launcher makes a mount. Words are little-endian.
+const Protocol = 3
 
-// ask is what stands in a question in the place of the mode.
-const ask Mode = 1 << 31
+// What stands in a question in the place of the mode.
+const (
+	ask     Mode = 1 << 31
+	askView Mode = 1 << 30
+)
 
 // helloTime is how long a launcher may take to say what it wants.
 const helloTime = 5 * time.Second
@@ -70,7 +76,8 @@ func Dial(path string) (*net.UnixConn, error) {
 const answerTime = 2 * helloTime
 
 // Hello hands the listener to the daemon, on the blocking socket sock, and in
-// the mode FUSE the descriptors of the mount and of the folder that it covers.
+// the mode FUSE the descriptors of the mount and of the folder that it covers,
+// unless the mount is View's.
 // It uses no system calls that are trapped, so that it can be called by a thread
 // that is filtered already. A daemon that does not answer is an error after a
 // time.
@@ -81,22 +88,39 @@ func Hello(sock, listener int, mode Mode, view ...int) error {
 // Names asks the daemon whether it has to answer for names of devices: whether
 // there are bridges or ports that have none. On an error it may have to.
 func Names(sock int) (bool, error) {
-	answer, err := talk(sock, nil, ask, answerTime)
+	answer, _, err := talk(sock, nil, ask, answerTime)
 	return err != nil || len(answer) != 4 || binary.LittleEndian.Uint32(answer) != 0, err
 }
 
+// View asks the daemon for a mount of the view that launchers share, for those
+// that see real as /sys/class/net. It is attached nowhere. Where there is none,
+// for whatever reason, that is an error.
+func View(sock, real int) (mount int, err error) {
+	_, fds, err := talk(sock, []int{real}, askView, answerTime)
+	if err != nil {
+		return -1, err
+	}
+	if len(fds) != 1 {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+		return -1, errors.New("no mount came from ovs-brcompatd")
+	}
+	return fds[0], nil
+}
+
 func hello(sock int, fds []int, mode Mode, patience time.Duration) error {
-	_, err := talk(sock, fds, mode, patience)
+	_, _, err := talk(sock, fds, mode, patience)
 	return err
 }
 
 // talk sends a message and returns what the answer to it has beside its error
-// number.
-func talk(sock int, fds []int, mode Mode, patience time.Duration) ([]byte, error) {
+// number, and the descriptors that came with it.
+func talk(sock int, fds []int, mode Mode, patience time.Duration) (rest []byte, got []int, err error) {
 	wait := unix.NsecToTimeval(int64(patience))
 	for _, opt := range []int{unix.SO_SNDTIMEO, unix.SO_RCVTIMEO} {
 		if err := unix.SetsockoptTimeval(sock, unix.SOL_SOCKET, opt, &wait); err != nil {
-			return nil, fmt.Errorf("cannot limit the time that ovs-brcompatd has: %w", err)
+			return nil, nil, fmt.Errorf("cannot limit the time that ovs-brcompatd has: %w", err)
 		}
 	}
 	var rights []byte
@@ -106,25 +130,26 @@ func talk(sock int, fds []int, mode Mode, patience time.Duration) ([]byte, error
 	msg := binary.LittleEndian.AppendUint32(nil, Protocol)
 	msg = binary.LittleEndian.AppendUint32(msg, uint32(mode))
 	if err := retry(func() error { return unix.Sendmsg(sock, msg, rights, nil, unix.MSG_NOSIGNAL) }); err != nil {
-		return nil, fmt.Errorf("cannot talk to ovs-brcompatd: %w", err)
+		return nil, nil, fmt.Errorf("cannot talk to ovs-brcompatd: %w", err)
 	}
-	var n int
-	answer := make([]byte, 1024)
+	var n, oobn int
+	answer, oob := make([]byte, 1024), make([]byte, unix.CmsgSpace(4))
 	if err := retry(func() (err error) {
-		n, _, _, _, err = unix.Recvmsg(sock, answer, nil, 0)
+		n, oobn, _, _, err = unix.Recvmsg(sock, answer, oob, unix.MSG_CMSG_CLOEXEC)
 		return err
 	}); err == unix.EAGAIN {
-		return nil, fmt.Errorf("no answer from ovs-brcompatd in %v", patience)
+		return nil, nil, fmt.Errorf("no answer from ovs-brcompatd in %v", patience)
 	} else if err != nil {
-		return nil, fmt.Errorf("no answer from ovs-brcompatd: %w", err)
+		return nil, nil, fmt.Errorf("no answer from ovs-brcompatd: %w", err)
 	}
+	got = parseRights(oob[:oobn])
 	if n < 4 {
-		return nil, errors.New("ovs-brcompatd hung up")
+		return nil, nil, errors.New("ovs-brcompatd hung up")
 	}
 	if errno := binary.LittleEndian.Uint32(answer); errno != 0 {
-		return nil, fmt.Errorf("ovs-brcompatd refused: %s", answer[4:n])
+		return nil, nil, fmt.Errorf("ovs-brcompatd refused: %s", answer[4:n])
 	}
-	return answer[4:n], nil
+	return answer[4:n], got, nil
 }
 
 func retry(fn func() error) error {
@@ -144,8 +169,9 @@ type refusal struct {
 func (r *refusal) Error() string { return r.text }
 
 // receive reads a launcher's message. The descriptors are the caller's: the
-// listener's, and two more in the mode FUSE.
-func receive(c *net.UnixConn) (fds []int, mode Mode, err error) {
+// listener's, and two more in the mode FUSE, unless the launcher was given a
+// mount.
+func receive(c *net.UnixConn, given bool) (fds []int, mode Mode, err error) {
 	c.SetDeadline(time.Now().Add(helloTime))
 	msg := make([]byte, 64)
 	oob := make([]byte, unix.CmsgSpace(4*8))
@@ -153,7 +179,7 @@ func receive(c *net.UnixConn) (fds []int, mode Mode, err error) {
 	if err != nil {
 		return nil, 0, fmt.Errorf("cannot read its message: %w", err)
 	}
-	fds = rights(oob[:oobn])
+	fds = parseRights(oob[:oobn])
 	fail := func(errno unix.Errno, format string, args ...any) ([]int, Mode, error) {
 		for _, fd := range fds {
 			unix.Close(fd)
@@ -171,9 +197,10 @@ func receive(c *net.UnixConn) (fds []int, mode Mode, err error) {
 	switch {
 	case mode == ask:
 		want = 0
+	case mode == askView:
 	case mode > FUSE:
 		return fail(unix.EINVAL, "unknown %s", mode)
-	case mode == FUSE:
+	case mode == FUSE && !given:
 		want = 3
 	}
 	if len(fds) != want {
@@ -182,8 +209,8 @@ func receive(c *net.UnixConn) (fds []int, mode Mode, err error) {
 	return fds, mode, nil
 }
 
-// rights takes the descriptors out of a control message.
-func rights(oob []byte) []int {
+// parseRights takes the descriptors out of a control message.
+func parseRights(oob []byte) []int {
 	var fds []int
 	msgs, _ := unix.ParseSocketControlMessage(oob)
 	for i := range msgs {

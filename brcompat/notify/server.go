@@ -30,7 +30,10 @@ type Server struct {
 	netns    string
 	userns   string
 
+	mounting sync.Mutex // while the shared view is made
+
 	mu       sync.Mutex
+	view     *view // of launchers that share it, once one has asked
 	sessions map[*session]bool
 	total    uint64
 	closed   bool
@@ -50,6 +53,23 @@ func (c *counts) String() string {
 	return fmt.Sprintf("answered %d, passed to the kernel %d, refused %d, errors %d",
 		c.answered.Load(), c.passed.Load(), c.refused.Load(), c.errors.Load())
 }
+
+// add counts what became of a call.
+func (c *counts) add(v verdict) {
+	switch {
+	case v.native:
+		c.passed.Add(1)
+	case v.errno == 0:
+		c.answered.Add(1)
+	case v.errno == unix.EPERM:
+		c.refused.Add(1)
+	default:
+		c.errors.Add(1)
+	}
+}
+
+// questions is how many questions a launcher may ask.
+const questions = 4
 
 // Listen makes a Server on the socket path, which only its owner may use. A
 // socket that a dead daemon left is replaced; a living one's is an error.
@@ -133,19 +153,30 @@ func (s *Server) open(c *net.UnixConn) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	fds, mode, err := receive(c)
-	if err == nil && mode == ask {
-		s.tell(c)
-		fds, mode, err = receive(c)
+	var view *view // that the launcher was given a mount of
+	fds, mode, err := receive(c, false)
+	for range questions {
+		if err != nil || mode != ask && mode != askView {
+			break
+		}
+		if mode == ask {
+			s.tell(c)
+		} else {
+			view = s.give(c, pid, fds[0])
+		}
+		fds, mode, err = receive(c, view != nil)
 	}
-	if err == nil && mode == ask {
+	if err == nil && (mode == ask || mode == askView) {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
 		err = errors.New("it asks and asks")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pid %d: %w", pid, err)
 	}
 	ses := &session{server: s, mode: mode, pid: pid, since: time.Now(), slots: make(chan struct{}, maxCalls)}
-	if mode == FUSE {
+	if mode == FUSE && view == nil {
 		if ns, err := (seccomp.Caller{TID: pid}).Namespace("net"); err != nil || ns != s.netns {
 			for _, fd := range fds {
 				unix.Close(fd)
@@ -196,6 +227,19 @@ func (s *Server) show(ses *session, fd, real int) (*sysfs.FS, error) {
 	return view, nil
 }
 
+// wrote counts and logs a change that came through a view.
+func (s *Server) wrote(what string, err error, both ...*counts) {
+	v := verdict{}
+	if err != nil {
+		v.errno = errnoOf(err)
+		what += ": " + v.errno.Error()
+	}
+	for _, c := range append(both, &s.counts) {
+		c.add(v)
+	}
+	s.log.Info(what)
+}
+
 // permit tells whether a thread may write to a view: the same that may change
 // something by ioctl.
 func (s *Server) permit(tid int) error {
@@ -217,6 +261,9 @@ func (s *Server) Changed(ctx context.Context) {
 			views = append(views, ses.view)
 		}
 	}
+	if s.view != nil {
+		views = append(views, s.view.fs)
+	}
 	s.mu.Unlock()
 	for _, v := range views {
 		v.Changed(ctx)
@@ -231,6 +278,9 @@ func (s *Server) Close() error {
 	s.closed = true
 	for ses := range s.sessions {
 		ses.close()
+	}
+	if s.view != nil {
+		s.view.close()
 	}
 	s.mu.Unlock()
 	err := s.listener.Close()

@@ -47,7 +47,7 @@ const (
 type session struct {
 	server   *Server
 	listener *seccomp.Listener
-	view     *sysfs.FS // in the mode FUSE
+	view     *sysfs.FS // in the mode FUSE, where it does not share the server's
 	mode     Mode
 	pid      int
 	since    time.Time
@@ -146,31 +146,12 @@ func (s *session) finish(c *seccomp.Call, v verdict) {
 }
 
 func (s *session) count(v verdict) {
-	both := [2]*counts{&s.counts, &s.server.counts}
-	for _, n := range both {
-		switch {
-		case v.native:
-			n.passed.Add(1)
-		case v.errno == 0:
-			n.answered.Add(1)
-		case v.errno == unix.EPERM:
-			n.refused.Add(1)
-		default:
-			n.errors.Add(1)
-		}
-	}
+	s.counts.add(v)
+	s.server.counts.add(v)
 }
 
-// wrote counts a change that came through the view.
-func (s *session) wrote(what string, err error) {
-	v := verdict{}
-	if err != nil {
-		v.errno = errnoOf(err)
-		what += ": " + v.errno.Error()
-	}
-	s.count(v)
-	s.server.log.Info(what)
-}
+// wrote counts a change that came through the session's own view.
+func (s *session) wrote(what string, err error) { s.server.wrote(what, err, &s.counts) }
 
 // judge decodes a call, checks its caller, and carries it out.
 func (s *session) judge(ctx context.Context, c *seccomp.Call) verdict {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -138,6 +140,91 @@ func New(fd, real int, o Options, ended func()) (*FS, error) {
 	return f, nil
 }
 
+// netFolder is the folder that a view stands for.
+const netFolder = "/sys/class/net"
+
+// openNet opens the folder that this process sees.
+func openNet() (int, error) {
+	fd, err := unix.Open(netFolder, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		err = fmt.Errorf("cannot open %s: %w", netFolder, err)
+	}
+	return fd, err
+}
+
+// Mount makes a view of the folder that this process sees, and a mount of it
+// that is attached nowhere. Closing its descriptor is the caller's. It ends, and
+// ended is called, when there is no mount of it any more.
+func Mount(o Options, ended func()) (f *FS, mount int, err error) {
+	real, err := openNet()
+	if err != nil {
+		return nil, -1, err
+	}
+	fd, err := unix.Open("/dev/fuse", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		unix.Close(real)
+		return nil, -1, fmt.Errorf("cannot open /dev/fuse: %w", err)
+	}
+	if mount, err = mountFUSE(fd); err != nil {
+		unix.Close(fd)
+		unix.Close(real)
+		return nil, -1, err
+	}
+	if f, err = New(fd, real, o, ended); err != nil {
+		unix.Close(mount)
+		return nil, -1, err
+	}
+	return f, mount, nil
+}
+
+// mountFUSE makes the mount whose FUSE descriptor is fd.
+func mountFUSE(fd int) (mount int, err error) {
+	fs, err := unix.Fsopen("fuse", unix.FSOPEN_CLOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("fsopen: %w", err)
+	}
+	defer unix.Close(fs)
+	for _, o := range [][2]string{
+		{"source", "brcompat"}, {"subtype", "brcompat"}, {"fd", strconv.Itoa(fd)}, {"rootmode", "40755"},
+		{"user_id", strconv.Itoa(os.Getuid())}, {"group_id", strconv.Itoa(os.Getgid())},
+	} {
+		if err := unix.FsconfigSetString(fs, o[0], o[1]); err != nil {
+			return -1, fmt.Errorf("fsconfig %s: %w", o[0], err)
+		}
+	}
+	for _, o := range []string{"allow_other", "default_permissions"} {
+		if err := unix.FsconfigSetFlag(fs, o); err != nil {
+			return -1, fmt.Errorf("fsconfig %s: %w", o, err)
+		}
+	}
+	if err := unix.FsconfigCreate(fs); err != nil {
+		return -1, fmt.Errorf("fsconfig: %w", err)
+	}
+	mount, err = unix.Fsmount(fs, unix.FSMOUNT_CLOEXEC, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV|unix.MOUNT_ATTR_NOEXEC)
+	if err != nil {
+		return -1, fmt.Errorf("fsmount: %w", err)
+	}
+	return mount, nil
+}
+
+// Ours makes sure that a descriptor is that of the folder that this process sees
+// as /sys/class/net: of its devices, and of no other file system.
+func Ours(fd int) error {
+	real, err := openNet()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(real)
+	var a, b unix.Stat_t
+	if err := errors.Join(unix.Fstat(fd, &a), unix.Fstat(real, &b), isSysfs(real)); err != nil {
+		return err
+	}
+	if a.Dev != b.Dev || a.Ino != b.Ino {
+		return errors.New("it sees another " + netFolder)
+	}
+	return nil
+}
+
 // check makes sure that descriptors are what they should be: whoever sends
 // others would have the daemon look into folders for it.
 func check(fd, real int) error {
@@ -148,8 +235,12 @@ func check(fd, real int) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFCHR || st.Rdev != unix.Mkdev(10, 229) {
 		return errors.New("descriptor is not /dev/fuse")
 	}
+	return isSysfs(real)
+}
+
+func isSysfs(fd int) error {
 	var fs unix.Statfs_t
-	if err := unix.Fstatfs(real, &fs); err != nil {
+	if err := unix.Fstatfs(fd, &fs); err != nil {
 		return err
 	}
 	if fs.Type != unix.SYSFS_MAGIC {
