@@ -55,8 +55,16 @@
 // "-only datapath" prints the table of packets, and before it: the time of a
 // packet through an engine with 10 and with 1,000 ports, each in bursts of 256
 // from one dummy port to the next (what the dummies cost is in it); ovs-vsctl
-// add-port of the 10th and the 1,000th port, with the process; the heap while
-// addresses and megaflows come and go.
+// add-port of the 10th and the 1,000th port, with the process, ours and with
+// the C programs; the heap while addresses and megaflows come and go for a minute.
+//
+// Frames of 60 bytes come from a sender in the first host, which shares the
+// machine with the switch, and "live" from the kernel itself, which receives
+// them on the switch's port (BPF_PROG_RUN). Each flow has a source address of its
+// own. What arrives at the second host counts. "CPU a frame" is the time that
+// the machine's processors were busy meanwhile, by the frames that arrived: the
+// sender's and the hosts' part is in it, and where a switch drops most of what
+// comes, that is in it, too.
 //
 // # Commands
 //
@@ -104,9 +112,11 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "folder of our programs")
 	flag.StringVar(&o.theirs, "theirs", "", "folder of Debian's programs")
 	generate := flag.String("generate", "", "send 60-byte frames on this interface (the bench calls itself so)")
+	to := flag.Int("to", 2, "with -generate: the host they go to")
+	flows := flag.Int("flows", 1, "with -generate: from so many senders")
 	flag.Parse()
 	if *generate != "" {
-		exit(flood(*generate, time.Duration(o.seconds*float64(time.Second))))
+		exit(flood(*generate, byte(*to), *flows, time.Duration(o.seconds*float64(time.Second))))
 	}
 	exit(run(o))
 }
