@@ -34,3 +34,19 @@ func TestWriter(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a file holds, reading it ends, and no frame is longer than a record
+// may be.
+func FuzzReader(f *testing.F) {
+	f.Add(append(Header(), "12345678\x04\x00\x00\x00\x04\x00\x00\x00abcd"...))
+	f.Add(Header()[:20])
+	f.Fuzz(func(t *testing.T, file []byte) {
+		r, err := NewReader(bytes.NewReader(file))
+		for err == nil {
+			var frame []byte
+			if frame, _, err = r.Next(); len(frame) > snapLen {
+				t.Fatalf("a frame of %d bytes", len(frame))
+			}
+		}
+	})
+}

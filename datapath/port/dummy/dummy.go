@@ -21,6 +21,7 @@ import (
 
 	"govs/datapath/header"
 	"govs/datapath/packet"
+	"govs/datapath/pcap"
 	"govs/datapath/port"
 )
 
@@ -60,7 +61,7 @@ type Port struct {
 	notify  func(port.State)
 	end     error // why the port is of no use any more
 	set     Settings
-	rx, tx  *file
+	rx, tx  *pcap.File
 	link    *link // to other dummies; nil is none
 	address netip.Prefix
 }
@@ -139,7 +140,7 @@ func (p *Port) receive(pkt *packet.Packet) (err error) {
 	default:
 		p.stats.RxPackets++
 		p.stats.RxBytes += uint64(pkt.Len())
-		p.rx.write(pkt.Bytes())
+		_ = p.rx.Write(pkt.Bytes())
 		p.queue = append(p.queue, pkt)
 		p.wake()
 		return nil
@@ -224,7 +225,7 @@ func (p *Port) Send(b *packet.Batch) error {
 		}
 		p.stats.TxPackets++
 		p.stats.TxBytes += uint64(n)
-		p.tx.write(pkt.Bytes())
+		_ = p.tx.Write(pkt.Bytes())
 		p.link.send(pkt.Bytes())
 		if p.o.Keep > 0 {
 			if len(p.sent) >= p.o.Keep {
@@ -302,7 +303,7 @@ func (p *Port) closeFiles() error {
 	if tx == rx {
 		tx = nil
 	}
-	return errors.Join(rx.close(), tx.close())
+	return errors.Join(rx.Close(), tx.Close())
 }
 
 // Vanish makes the port one whose device is gone.

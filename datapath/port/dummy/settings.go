@@ -2,6 +2,8 @@ package dummy
 
 import (
 	"net/netip"
+
+	"govs/datapath/pcap"
 )
 
 // Settings are what can be changed about a port while it runs. A file is
@@ -93,7 +95,7 @@ func (p *Port) Configure(s Settings) error {
 
 func (p *Port) openFiles(s Settings) (err error) {
 	if s.RxPcap != "" {
-		if p.rx, err = openFile(s.RxPcap); err != nil {
+		if p.rx, err = pcap.Append(s.RxPcap); err != nil {
 			return err
 		}
 	}
@@ -102,7 +104,7 @@ func (p *Port) openFiles(s Settings) (err error) {
 	case s.TxPcap == s.RxPcap:
 		p.tx = p.rx
 	default:
-		p.tx, err = openFile(s.TxPcap)
+		p.tx, err = pcap.Append(s.TxPcap)
 	}
 	return err
 }
