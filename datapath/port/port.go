@@ -93,6 +93,12 @@ type Customs interface {
 	Custom() map[string]uint64
 }
 
+// Described is a port that has something to say about itself, as it is for as long
+// as the port is open, by the keys of Interface.status.
+type Described interface {
+	Describe() map[string]string
+}
+
 // An Admin is a port whose device can be told what to be like.
 type Admin interface {
 	SetMAC(net.HardwareAddr) error

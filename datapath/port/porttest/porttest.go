@@ -38,6 +38,9 @@ type Pair struct {
 	Vanish func() error
 	// NoOffload says that the far end cannot inject or capture Offload.
 	NoOffload bool
+	// NoSegments says that large segments do not arrive at the port: its far end
+	// is to cut them.
+	NoSegments bool
 }
 
 // ErrNothing says that no packet came in time.
