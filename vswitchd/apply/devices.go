@@ -8,7 +8,9 @@ import (
 	"govs/datapath/packet"
 	"govs/datapath/port"
 	"govs/datapath/port/afpacket"
+	"govs/datapath/port/afxdp"
 	"govs/datapath/port/dummy"
+	"govs/datapath/port/pcapfile"
 	"govs/datapath/port/rtnl"
 	"govs/datapath/port/tap"
 	"govs/vswitchd/desired"
@@ -69,6 +71,12 @@ func (d *Devices) open(i *desired.Interface, s Settings) (p port.Port, err error
 			mac = s.MAC
 		}
 		p, err = d.dummy(i, mac)
+	case desired.PCAP:
+		p, err = pcapfile.Open(i.Name, pcapfile.Options{Pool: d.Pool, Rx: i.Options["rx_pcap"], Tx: i.Options["tx_pcap"]})
+	case desired.AFXDP:
+		mode, _ := afxdp.ParseMode(i.Options["xdp-mode"]) // desired has looked at it
+		p, err = afxdp.Open(i.Name, afxdp.Options{Pool: d.Pool, Log: d.Log, Links: d.Links, Mode: mode,
+			NoNeedWakeup: i.Options["use-need-wakeup"] == "false"})
 	default:
 		// Most that fail are not there. To find that out after a packet socket
 		// was opened takes the kernel a hundred times as long.

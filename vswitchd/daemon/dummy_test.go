@@ -1,13 +1,16 @@
 package daemon_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 
+	"govs/datapath/pcap"
 	"govs/vswitchd/daemon"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/model/modeltest"
@@ -105,4 +108,42 @@ func TestTwo(t *testing.T) {
 	<-ready
 	l.eventually("bridge of the second switch", "br0", func() string { return second.appctl("ofproto/list") })
 	second.quit()
+}
+
+// Frames of a pcap file go through the switch into another one.
+func TestPCAP(t *testing.T) {
+	l := newLab(t, here)
+	l.start(daemon.Options{Dummy: desired.DummyOverride})
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	frame := append([]byte{2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 0x88, 0xb5}, make([]byte, 46)...)
+	f, err := pcap.Append(in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if err := f.Write(frame); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.vsctl("add-br", "br0", "--", "add-port", "br0", "p1", "--", "set", "Interface", "p1", "type=pcap", "options:tx_pcap="+out); got != "" {
+		t.Fatal(got)
+	}
+	if got := l.vsctl("add-port", "br0", "p2", "--", "set", "Interface", "p2", "type=pcap", "options:rx_pcap="+in); got != "" {
+		t.Fatal(got)
+	}
+	l.eventually("three frames", "3 180", func() string {
+		written, err := os.ReadFile(out)
+		if err != nil {
+			return err.Error()
+		}
+		return fmt.Sprint(bytes.Count(written, frame), " ", bytes.Count(written, frame)*len(frame))
+	})
+	l.vsctl("set", "Interface", "p2", "options:rx_pcap="+dir+"/nothing")
+	l.eventually("a file that is not there", "\"could not open network device p2 (No such file or directory)\"", func() string {
+		return l.vsctl("get", "Interface", "p2", "error")
+	})
 }

@@ -16,7 +16,7 @@ func system(o Options) status.System {
 	sys := status.System{
 		OVSVersion: o.Version,
 		DBVersion:  vswitch.Schema().Version,
-		IfaceTypes: []string{"internal", "patch", "system", "tap"},
+		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "internal", "patch", "system", "tap"},
 	}
 	sys.DatapathTypes = []string{"netdev"}
 	if !o.DisableSystem || o.Dummy.Datapath("system") {
@@ -24,7 +24,7 @@ func system(o Options) status.System {
 	}
 	if o.Dummy != 0 {
 		sys.DatapathTypes = append(sys.DatapathTypes, "dummy")
-		sys.IfaceTypes = append(sys.IfaceTypes, "dummy", "dummy-internal")
+		sys.IfaceTypes = append(sys.IfaceTypes, "dummy", "dummy-internal", "pcap")
 	}
 	return sys
 }

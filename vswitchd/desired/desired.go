@@ -63,10 +63,12 @@ const (
 	Tap                  // a TAP
 	Patch                // one end of a cable between two bridges
 	DummyNIC             // a port without a device
+	AFXDP                // a network device that is there, by AF_XDP sockets
+	PCAP                 // a pair of pcap files
 )
 
 func (k Kind) String() string {
-	return [...]string{"system", "internal", "tap", "patch", "dummy"}[k]
+	return [...]string{"system", "internal", "tap", "patch", "dummy", "afxdp", "pcap"}[k]
 }
 
 // LocalPort is the OpenFlow number of a bridge's local port.

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -24,6 +25,7 @@ const (
 	defaultMACAging  = 300
 	defaultMACTable  = 8192
 	maxOFPort        = 65279
+	maxQueues        = 64 // that a port of type afxdp may be asked for
 )
 
 // An owner is where an interface is.
@@ -328,6 +330,16 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 			KpktsBurst: uint64(max(row.IngressPolicingKpktsBurst, 0)),
 		},
 	}
+	for _, feature := range []struct {
+		asked bool
+		what  string
+	}{
+		{row.BFD["enable"] == "true", "BFD"}, {row.CFMMpid != nil, "CFM"}, {row.LLDP["enable"] == "true", "LLDP"},
+	} {
+		if feature.asked {
+			b.problem("Interface", row.UUID, "interface %s: %s not supported", row.Name, feature.what)
+		}
+	}
 	if i.Type == "" {
 		i.Type = "system"
 	}
@@ -392,6 +404,12 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		return Internal, deviceName(i.Name)
 	case "tap":
 		return Tap, deviceName(i.Name)
+	case "afxdp", "afxdp-nonpmd":
+		return AFXDP, cmp.Or(deviceName(i.Name), xdpOptions(i))
+	case "pcap":
+		if b.opts.Dummy != DummyOff {
+			return PCAP, ""
+		}
 	case "patch":
 		return Patch, ""
 	case "dummy", "dummy-internal", "dummy-pmd":
@@ -400,6 +418,15 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		}
 	}
 	return System, fmt.Sprintf("could not open network device %s (Address family not supported by protocol)", i.Name)
+}
+
+// xdpOptions checks the options of an interface of type afxdp.
+func xdpOptions(i *Interface) string {
+	mode := []string{"", "best-effort", "native-with-zerocopy", "native", "generic"}
+	if n := integer(i.Options, "n_rxq", 1); n > maxQueues || !slices.Contains(mode, i.Options["xdp-mode"]) {
+		return fmt.Sprintf("%s: could not set configuration (Invalid argument)", i.Name)
+	}
+	return ""
 }
 
 // deviceName checks what Linux asks of a network device's name.

@@ -18,6 +18,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -231,6 +232,8 @@ func replaceIface(have, want *desired.Interface) string {
 		return "type changed"
 	case have.Peer != want.Peer:
 		return "peer changed"
+	case (want.Kind == desired.AFXDP || want.Kind == desired.PCAP) && !maps.Equal(have.Options, want.Options):
+		return "options changed"
 	}
 	return ""
 }

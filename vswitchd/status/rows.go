@@ -1,6 +1,7 @@
 package status
 
 import (
+	"maps"
 	"math"
 	"strconv"
 
@@ -55,6 +56,9 @@ func portStatus(i *ofproto.Iface, state port.State) map[string]string {
 	status := make(map[string]string)
 	if state.Driver != "" {
 		status["driver_name"] = state.Driver
+	}
+	if d, ok := i.Port.(port.Described); ok {
+		maps.Copy(status, d.Describe())
 	}
 	// Keys of our own: the way that packets take, and that the host's stack
 	// gets them, too.
