@@ -93,6 +93,10 @@ type Customs interface {
 	Custom() map[string]uint64
 }
 
+// A Starter is a port whose frames wait for the switch to be ready for them: Recv
+// gives none before Start was called. A second call does nothing.
+type Starter interface{ Start() }
+
 // Described is a port that has something to say about itself, as it is for as long
 // as the port is open, by the keys of Interface.status.
 type Described interface {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 
+	"govs/datapath/port"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/plan"
 )
@@ -51,6 +52,17 @@ func (s *Switch) problems(want *desired.State) {
 	}
 }
 
+// start lets ports give frames that waited for the switch to know them.
+func (s *Switch) start() {
+	for _, b := range s.applier.Switch.Bridges {
+		for _, i := range b.Ifaces {
+			if p, ok := i.Port.(port.Starter); ok {
+				p.Start()
+			}
+		}
+	}
+}
+
 // apply plans and carries out what leads to s.want. The caller holds s.mu.
 func (s *Switch) apply() {
 	defer s.settleOffload()
@@ -61,6 +73,7 @@ func (s *Switch) apply() {
 	s.steps = steps
 	s.services.configure(s.o.Clock.Now())
 	s.publish()
+	s.start()
 	s.flows.prune()
 	s.nudge()
 }

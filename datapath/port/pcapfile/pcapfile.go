@@ -1,6 +1,6 @@
 // Package pcapfile is the port whose frames come from one pcap file and go to
 // another one, for tests. What is in the first arrives as fast as the switch takes
-// it, once, and then the port is quiet.
+// it, once, from Start on, and then the port is quiet.
 //
 // # Caveats
 //
@@ -31,12 +31,15 @@ type Options struct {
 	Tx   string       // options:tx_pcap
 }
 
-// A Port is a pair of files. It implements port.Port.
+// A Port is a pair of files. It implements port.Port and
+// port.Starter.
 type Port struct {
 	name   string
 	pool   *packet.Pool
 	rx     *os.File // nil for none
 	fifo   bool     // frames come when they come
+	begun  chan struct{}
+	start  sync.Once
 	closed chan struct{}
 
 	// Of Recv alone:
@@ -57,7 +60,7 @@ func Open(name string, o Options) (*Port, error) {
 	if o.Pool == nil {
 		return nil, errors.New("pcapfile: Options.Pool is required")
 	}
-	p := &Port{name: name, pool: o.Pool, closed: make(chan struct{})}
+	p := &Port{name: name, pool: o.Pool, begun: make(chan struct{}), closed: make(chan struct{})}
 	var err error
 	if o.Rx != "" {
 		// Without waiting for who writes into a FIFO.
@@ -94,8 +97,15 @@ func (p *Port) begin() (err error) {
 // Name implements port.Port.
 func (p *Port) Name() string { return p.name }
 
+// Start implements port.Starter.
+func (p *Port) Start() { p.start.Do(func() { close(p.begun) }) }
+
 // Recv implements port.Port.
 func (p *Port) Recv(b *packet.Batch) error {
+	select {
+	case <-p.begun:
+	case <-p.closed:
+	}
 	for {
 		select {
 		case <-p.closed:

@@ -36,6 +36,7 @@ func TestConformance(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { p.Close() })
+		p.Start()
 		if _, err := to.Write(pcap.Header()); err != nil {
 			t.Fatal(err)
 		}
@@ -122,6 +123,7 @@ func TestFiles(t *testing.T) {
 		if err != nil {
 			continue
 		}
+		p.Start()
 		done := make(chan error)
 		go func() {
 			var b packet.Batch
