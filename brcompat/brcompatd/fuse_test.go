@@ -151,7 +151,8 @@ func TestView(t *testing.T) {
 }
 
 // Launchers share one file system, and each sees at once what was changed by
-// another one, or by the database. One of another user namespace has its own.
+// another one, and by the database as soon as the daemon has heard of it. One of
+// another user namespace has its own.
 func TestSharedView(t *testing.T) {
 	needFUSE(t)
 	w := newWorld(t)
@@ -176,6 +177,9 @@ func TestSharedView(t *testing.T) {
 		w.same("addbr", a.run("brctl addbr b0; brctl addif b0 v0"), "")
 		see("a port", "b0/brif/v0\nv0/brport\nb0\nlo\nv0\nv1\n")
 		w.vsctl("del-port", "v0", "--", "add-br", "b1")
+		// A name that was read in a folder a moment ago counts until the daemon has
+		// heard that it is another one now.
+		w.wait("the daemon to hear of it", func() bool { return a.run("[ -e /sys/class/net/v0/brport ] || echo gone") == "gone\n" })
 		see("another bridge", "b1/bridge\nb0\nb1\nlo\nv0\nv1\n")
 		w.same("delbr", b.run("brctl delbr b1; brctl delbr b0"), "")
 		see("none", "lo\nv0\nv1\n")

@@ -103,7 +103,7 @@ func packets(o options) error {
 	for _, w := range wires {
 		fmt.Printf(" %15s", w.name)
 	}
-	fmt.Printf("   %-34s %-34s\n", "eBPF by best C, by bridge", "userspace by best C, by bridge")
+	fmt.Printf("   %-40s %-40s\n", "eBPF by best C, by bridge", "userspace by best C, by bridge")
 	for i, m := range packetMeasures {
 		for j, r := range m.rows {
 			r.print(wires, resultKey{i, j})
@@ -136,7 +136,7 @@ func (r packetRow) print(wires []*wire, k resultKey) {
 	fmt.Print("  ")
 	for i, goal := range [][2]float64{r.fast, r.slow} {
 		ours := median(wires[i].results[k])
-		fmt.Printf(" %-34s", judged(ours/best, goal[0], r.lower)+", "+judged(ours/bridge, goal[1], r.lower))
+		fmt.Printf(" %-40s", judged(ours/best, goal[0], r.lower)+", "+judged(ours/bridge, goal[1], r.lower))
 	}
 	fmt.Println()
 }
