@@ -169,8 +169,8 @@ type refusal struct {
 func (r *refusal) Error() string { return r.text }
 
 // receive reads a launcher's message. The descriptors are the caller's: the
-// listener's, and two more in the mode FUSE, unless the launcher was given a
-// mount.
+// listener's, and two more in the mode FUSE, where those of a launcher that was
+// given a mount are of one of its own: it could not attach what it was given.
 func receive(c *net.UnixConn, given bool) (fds []int, mode Mode, err error) {
 	c.SetDeadline(time.Now().Add(helloTime))
 	msg := make([]byte, 64)
@@ -200,7 +200,7 @@ func receive(c *net.UnixConn, given bool) (fds []int, mode Mode, err error) {
 	case mode == askView:
 	case mode > FUSE:
 		return fail(unix.EINVAL, "unknown %s", mode)
-	case mode == FUSE && !given:
+	case mode == FUSE && (!given || len(fds) > 1):
 		want = 3
 	}
 	if len(fds) != want {

@@ -176,7 +176,8 @@ func (s *Server) open(c *net.UnixConn) (*session, error) {
 		return nil, fmt.Errorf("pid %d: %w", pid, err)
 	}
 	ses := &session{server: s, mode: mode, pid: pid, since: time.Now(), slots: make(chan struct{}, maxCalls)}
-	if mode == FUSE && view == nil {
+	if mode == FUSE && len(fds) > 1 {
+		view = nil // it could not attach the mount, and made one
 		if ns, err := (seccomp.Caller{TID: pid}).Namespace("net"); err != nil || ns != s.netns {
 			for _, fd := range fds {
 				unix.Close(fd)

@@ -101,6 +101,7 @@ type Engine struct {
 	kick    chan struct{} // asks the revalidator for a run; capacity one
 	maxIdle atomic.Int64  // time.Duration
 	cap     atomic.Int64  // the configured flow limit
+	exact   atomic.Bool   // megaflows match all that a packet has
 	limit   atomic.Int64  // the present one
 	tags    atomic.Int64  // VLAN tags that count
 	rev     revalidator
@@ -152,6 +153,14 @@ func (e *Engine) SetFlowLimit(n int) {
 	if e.cap.Swap(int64(n)) != int64(n) {
 		e.limit.Store(min(int64(n), max(e.limit.Load(), firstLimit)))
 	}
+}
+
+// SetMegaflows says whether megaflows are as wide as the translation allows, as
+// they are to begin with, or match all that a packet has. There are none after
+// either.
+func (e *Engine) SetMegaflows(wide bool) {
+	e.exact.Store(!wide)
+	e.Flush()
 }
 
 // SetMaxIdle sets how long a megaflow lives without packets; 0 is

@@ -73,6 +73,9 @@ func (e *Engine) translate(req *Request, res *Result) bool {
 	}
 	e.translator.Translate(req, res)
 	normalize(&res.Mask, req.Key)
+	if e.exact.Load() {
+		res.Mask = flow.Exact
+	}
 	return true
 }
 

@@ -18,6 +18,14 @@ func (k *Key) Words() *[Words]uint64 { return (*[Words]uint64)(unsafe.Pointer(k)
 // Words is the mask as 64-bit words, in place.
 func (m *Mask) Words() *[Words]uint64 { return (*[Words]uint64)(unsafe.Pointer(m)) }
 
+// Exact is the mask under which every bit matters. It is not to be changed.
+var Exact = func() (m Mask) {
+	for i := range m.Words() {
+		m.Words()[i] = ^uint64(0)
+	}
+	return m
+}()
+
 // And is the key with every bit cleared that does not matter.
 func (m *Mask) And(k *Key) Key {
 	var out Key

@@ -74,6 +74,8 @@ type State struct {
 	Speed    uint64           // bits a second, 0 where not known
 	Duplex   string           // "full", "half" or "" where not known
 	Driver   string           // name of the device's driver, "" where not known
+	Version  string           // of the driver
+	Firmware string           // its version, "" where the device has none
 	Offloads Offloads         // what Send takes unfinished
 	Resets   int              // how often the carrier changed (Interface.link_resets)
 }
@@ -83,6 +85,7 @@ type Stats struct {
 	RxPackets, RxBytes, RxDropped, RxErrors                  uint64
 	TxPackets, TxBytes, TxDropped, TxErrors                  uint64
 	RxFrameErr, RxOverErr, RxCRCErr, RxMissedErr, Collisions uint64
+	RxMulticast                                              uint64
 
 	Basic bool // only packets and bytes are counted by the port: zeros elsewhere say nothing
 }

@@ -56,11 +56,7 @@ func flowLine(f *engine.Flow, now time.Time, named func(flow.PortNo) string, mor
 
 // keyText is a whole key.
 func keyText(k *flow.Key, named func(flow.PortNo) string) string {
-	all := new(flow.Mask)
-	for i := range all.Words() {
-		all.Words()[i] = ^uint64(0)
-	}
-	return flow.Format(k, all, flow.Style{Name: named})
+	return flow.Format(k, &flow.Exact, flow.Style{Name: named})
 }
 
 // resolve is the number in the engine of the named port.

@@ -27,7 +27,7 @@ func TestOffload(t *testing.T) {
 	status := func() string { return l.vsctl("get", "Interface", "v1", "status") }
 	if got := status(); strings.Contains(got, "datapath=userspace") {
 		t.Skip("no eBPF here: ", got)
-	} else if got != "{datapath=ebpf, driver_name=veth}\n" {
+	} else if got != "{datapath=ebpf, driver_name=veth, driver_version=\"1.0\", firmware_version=\"\"}\n" {
 		t.Errorf("status of v1: %s", got)
 	}
 	talk := func(what string) {
@@ -68,10 +68,10 @@ func TestOffload(t *testing.T) {
 
 	// The setting, while packets flow.
 	for _, x := range []struct{ word, want string }{
-		{"false", "{datapath=userspace, datapath_reason=\"other_config:ebpf-offload is false\", driver_name=veth}\n"},
-		{"true", "{datapath=ebpf, driver_name=veth}\n"},
-		{"false", "{datapath=userspace, datapath_reason=\"other_config:ebpf-offload is false\", driver_name=veth}\n"},
-		{"auto", "{datapath=ebpf, driver_name=veth}\n"},
+		{"false", "{datapath=userspace, datapath_reason=\"other_config:ebpf-offload is false\", driver_name=veth, driver_version=\"1.0\", firmware_version=\"\"}\n"},
+		{"true", "{datapath=ebpf, driver_name=veth, driver_version=\"1.0\", firmware_version=\"\"}\n"},
+		{"false", "{datapath=userspace, datapath_reason=\"other_config:ebpf-offload is false\", driver_name=veth, driver_version=\"1.0\", firmware_version=\"\"}\n"},
+		{"auto", "{datapath=ebpf, driver_name=veth, driver_version=\"1.0\", firmware_version=\"\"}\n"},
 	} {
 		l.vsctl("set", "Open_vSwitch", ".", "other_config:ebpf-offload="+x.word)
 		if got := status(); got != x.want {

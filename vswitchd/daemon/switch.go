@@ -21,6 +21,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"govs/datapath/engine"
@@ -91,6 +92,7 @@ type Switch struct {
 	cover   coverage.History
 	offload offload
 	cleared engine.Status // when dpif-netdev/pmd-stats-clear came last
+	noUFID  atomic.Bool   // after upcall/disable-ufid
 
 	// Of Run's goroutine alone:
 	db     *model.DB

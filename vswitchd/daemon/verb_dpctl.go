@@ -13,12 +13,26 @@ import (
 	"govs/vswitchd/ofproto"
 )
 
-// verbsDpctl adds dpctl/show, dpctl/dump-dps and dpctl/dump-flows.
+// verbsDpctl adds dpctl/show, dpctl/dump-dps, dpctl/dump-flows,
+// dpctl/offload-stats-show and dpctl/cache-get-size.
 func (s *Switch) verbsDpctl(r Registrar) {
 	r.Register("dpctl/dump-dps", "", 0, 0, s.reading(func([]string) (string, error) {
 		return strings.Join(s.datapaths(), "\n"), nil
 	}))
 	r.Register("dpctl/show", "[-s] [dp...]", 0, -1, s.reading(s.dpctlShow))
+	r.Register("dpctl/offload-stats-show", "[dp]", 0, 1, s.reading(s.offloadStats))
+	r.Register("dpctl/cache-get-size", "[dp]", 0, 1, s.reading(func(args []string) (string, error) {
+		// No cache has a size that could be set.
+		dps, err := s.datapathArgs(args)
+		if err != nil {
+			return "", complain("Opening datapath %s failed (No such device)", args[0])
+		}
+		var b strings.Builder
+		for _, dp := range dps {
+			b.WriteString(dp + ":\n")
+		}
+		return b.String(), nil
+	}))
 	r.Register("dpctl/dump-flows", "[-m] [--names] [dp] [filter=..] [type=..] [pmd=..]", 0, 6, s.reading(s.dpctlDump))
 }
 
@@ -33,6 +47,22 @@ func dpctlFlags(args []string, known ...string) (set map[string]bool, rest []str
 		err = answer(strings.Replace(err.Error(), "unknown option", "Unrecognized option", 1))
 	}
 	return set, rest, err
+}
+
+// offloadStats is how many megaflows the flow cache in the kernel carries on
+// with.
+func (s *Switch) offloadStats(args []string) (string, error) {
+	dps, err := s.datapathArgs(args)
+	if err != nil || len(dps) == 0 {
+		return "", complain("datapath not found (Invalid argument)")
+	}
+	n := 0
+	for f := range s.engine.Flows() {
+		if f.Front {
+			n++
+		}
+	}
+	return fmt.Sprintf("HW Offload stats:\n   Total  Enqueued offloads: %7d\n   Total  Inserted offloads: %7d\n", 0, n), nil
 }
 
 // flowTypes are what type= of dpctl/dump-flows may name, and whether our

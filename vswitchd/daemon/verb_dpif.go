@@ -1,16 +1,52 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"govs/datapath/flow"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
 
-// verbsDpif adds dpif/show, dpif/dump-dps and dpif/dump-flows.
+// features are what the engine can do, in the order of dpif/show-dp-features.
+var features = []struct {
+	name string
+	has  any // "Yes", "No" or how many
+}{
+	{"Masked set action", "Yes"},
+	{"Tunnel push pop", "No"},
+	{"Ufid", "Yes"},
+	{"Truncate action", "Yes"},
+	{"Clone action", "Yes"},
+	{"Sample nesting", 10},
+	{"Conntrack eventmask", "No"},
+	{"Conntrack clear", "No"},
+	{"Max dp_hash algorithm", 0},
+	{"Check pkt length action", "No"},
+	{"Conntrack timeout policy", "No"},
+	{"Explicit Drop action", "Yes"},
+	{"Optimized Balance TCP mode", "Yes"},
+	{"Conntrack all-zero IP SNAT", "No"},
+	{"MPLS Label add", "No"},
+	{"Max VLAN headers", flow.MaxTags},
+	{"Max MPLS depth", 1},
+	{"Recirc", "Yes"},
+	{"CT state", "No"},
+	{"CT zone", "No"},
+	{"CT mark", "No"},
+	{"CT label", "No"},
+	{"CT state NAT", "No"},
+	{"CT orig tuple", "No"},
+	{"CT orig tuple for IPv6", "No"},
+	{"IPv6 ND Extension", "No"},
+}
+
+// verbsDpif adds dpif/show, dpif/dump-dps, dpif/dump-flows,
+// dpif/show-dp-features and dpif/set-dp-features, which refuses.
 func (s *Switch) verbsDpif(r Registrar) {
 	r.Register("dpif/dump-dps", "", 0, 0, s.reading(func([]string) (string, error) {
 		var names []string
@@ -32,6 +68,22 @@ func (s *Switch) verbsDpif(r Registrar) {
 			}
 		}
 		return b.String(), nil
+	}))
+	r.Register("dpif/show-dp-features", "bridge", 1, 1, s.reading(func(args []string) (string, error) {
+		if _, err := s.bridge(args[0]); err != nil {
+			return "", err
+		}
+		var b strings.Builder
+		for _, f := range features {
+			fmt.Fprintf(&b, "%s: %v\n", f.name, f.has)
+		}
+		return b.String(), nil
+	}))
+	r.Register("dpif/set-dp-features", "bridge", 1, 3, s.reading(func(args []string) (string, error) {
+		if _, err := s.bridge(args[0]); err != nil {
+			return "", err
+		}
+		return "", errors.New("not supported: what the engine can do stays as it is")
 	}))
 	r.Register("dpif/dump-flows", "[-m] [--names | --no-names] bridge", 1, 3, s.reading(func(args []string) (string, error) {
 		opts, rest, err := takeFlags(args, "-m", "--names", "--no-names")

@@ -7,8 +7,8 @@ import (
 	"govs/datapath/engine"
 )
 
-// verbsPMD adds dpif-netdev/pmd-stats-show, pmd-stats-clear, pmd-perf-show and
-// pmd-rxq-show. What the C daemon tells of its threads is told of the engine
+// verbsPMD adds dpif-netdev/pmd-stats-show, pmd-stats-clear, pmd-perf-show,
+// pmd-rxq-show and pmd-rxq-rebalance. What the C daemon tells of its threads is told of the engine
 // as a whole, its "main thread": each port has a goroutine of its own, and none
 // of them polls.
 func (s *Switch) verbsPMD(r Registrar) {
@@ -16,6 +16,12 @@ func (s *Switch) verbsPMD(r Registrar) {
 	r.Register("dpif-netdev/pmd-stats-clear", "[-pmd core] [dp]", 0, 3, s.reading(func([]string) (string, error) {
 		s.cleared = s.engine.Status()
 		return "", nil
+	}))
+	r.Register("dpif-netdev/pmd-rxq-rebalance", "[dp]", 0, 1, s.reading(func(args []string) (string, error) {
+		if _, err := s.datapathArgs(args); err != nil || len(args)+len(s.datapaths()) == 0 {
+			return "", answer("please specify an existing datapath")
+		}
+		return "pmd rxq rebalance requested.\n", nil
 	}))
 	// There are no polling threads to tell of.
 	r.Register("dpif-netdev/pmd-perf-show", "[-nh] [-it iter-history-len] [-ms ms-history-len] [-pmd core] [dp]", 0, 8,

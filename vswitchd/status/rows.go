@@ -56,6 +56,8 @@ func portStatus(i *ofproto.Iface, state port.State) map[string]string {
 	status := make(map[string]string)
 	if state.Driver != "" {
 		status["driver_name"] = state.Driver
+		status["driver_version"] = state.Version
+		status["firmware_version"] = state.Firmware
 	}
 	if d, ok := i.Port.(port.Described); ok {
 		maps.Copy(status, d.Describe())
@@ -90,7 +92,7 @@ func (r Rows) IfaceStats(i *ofproto.Iface, s port.Stats) {
 		{"tx_dropped", s.TxDropped}, {"tx_errors", s.TxErrors},
 		{"rx_frame_err", s.RxFrameErr}, {"rx_over_err", s.RxOverErr},
 		{"rx_crc_err", s.RxCRCErr}, {"rx_missed_errors", s.RxMissedErr},
-		{"collisions", s.Collisions},
+		{"collisions", s.Collisions}, {"rx_multicast_packets", s.RxMulticast},
 	} {
 		if n < 4 || i.Port != nil && (c.value != 0 || !s.Basic) {
 			stats[c.name] = int(min(c.value, math.MaxInt64))

@@ -105,7 +105,7 @@ func TestIfaceRow(t *testing.T) {
 	rows = make(Rows)
 	rows.IfaceStats(open, port.Stats{RxPackets: 1<<64 - 1, TxDropped: 2})
 	stats := rows[Ref{"Interface", "u"}]["statistics"].(map[string]int)
-	if stats["rx_packets"] != 1<<63-1 || stats["tx_dropped"] != 2 || len(stats) != 13+6 || stats["rx_q0_packets"] != 0 {
+	if stats["rx_packets"] != 1<<63-1 || stats["tx_dropped"] != 2 || len(stats) != 14+6 || stats["rx_q0_packets"] != 0 {
 		t.Errorf("statistics: %v", stats)
 	}
 	rows.IfaceStats(open, port.Stats{RxPackets: 1, RxDropped: 3, Basic: true})

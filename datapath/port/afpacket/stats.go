@@ -45,16 +45,8 @@ func (p *Port) Stats() port.Stats {
 		TxDropped:  t.dropped.Load(),
 		TxErrors:   t.errors.Load(),
 	}
-	if c, ok := p.Counted(); ok && !p.closed.Load() {
-		s.RxDropped += c.RxDropped
-		s.RxErrors += c.RxErrors
-		s.RxFrameErr += c.RxFrameErrors
-		s.RxOverErr += c.RxOverErrors
-		s.RxCRCErr = c.RxCrcErrors
-		s.RxMissedErr = c.RxMissedErrors
-		s.TxDropped += c.TxDropped
-		s.TxErrors += c.TxErrors
-		s.Collisions = c.Collisions
+	if !p.closed.Load() {
+		p.Count(&s)
 	}
 	return s
 }

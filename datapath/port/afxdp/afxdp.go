@@ -397,14 +397,8 @@ func (p *Port) Stats() port.Stats {
 		s.RxErrors += x.Rx_invalid_descs
 		s.TxErrors += x.Tx_invalid_descs
 	}
-	if c, ok := p.Counted(); ok && !p.closed.Load() {
-		s.RxDropped += c.RxDropped
-		s.RxErrors += c.RxErrors
-		s.RxMissedErr = c.RxMissedErrors
-		s.RxCRCErr = c.RxCrcErrors
-		s.TxDropped += c.TxDropped
-		s.TxErrors += c.TxErrors
-		s.Collisions = c.Collisions
+	if !p.closed.Load() {
+		p.Count(&s)
 	}
 	return s
 }

@@ -151,7 +151,8 @@ func (d *Device) update(l Link) bool {
 	old := d.state.Load()
 	if old != nil {
 		next.Resets = old.Resets
-		next.Driver, next.Speed, next.Duplex = old.Driver, old.Speed, old.Duplex
+		next.Driver, next.Version, next.Firmware = old.Driver, old.Version, old.Firmware
+		next.Speed, next.Duplex = old.Speed, old.Duplex
 		if bytes.Equal(old.MAC, next.MAC) && old.MTU == next.MTU && old.Admin == next.Admin && old.Link == next.Link && old.Ifindex == next.Ifindex {
 			return false
 		}
@@ -161,7 +162,8 @@ func (d *Device) update(l Link) bool {
 	}
 	if old == nil || old.Link != next.Link {
 		h := d.links.Hardware(l.Name)
-		next.Driver, next.Speed, next.Duplex = h.Driver, h.Speed, h.Duplex
+		next.Driver, next.Version, next.Firmware = h.Driver, h.Version, h.Firmware
+		next.Speed, next.Duplex = h.Speed, h.Duplex
 	}
 	d.state.Store(&next)
 	return true
@@ -244,5 +246,25 @@ func (d *Device) Counted() (c Counters, ok bool) {
 		RxOverErrors:   c.RxOverErrors - b.RxOverErrors,
 		RxCrcErrors:    c.RxCrcErrors - b.RxCrcErrors,
 		RxMissedErrors: c.RxMissedErrors - b.RxMissedErrors,
+		Multicast:      c.Multicast - b.Multicast,
 	}, true
+}
+
+// Count adds what the kernel counted on the device to s, but for packets and
+// bytes, which are the port's own.
+func (d *Device) Count(s *port.Stats) {
+	c, ok := d.Counted()
+	if !ok {
+		return
+	}
+	s.RxDropped += c.RxDropped
+	s.RxErrors += c.RxErrors
+	s.RxFrameErr += c.RxFrameErrors
+	s.RxOverErr += c.RxOverErrors
+	s.RxCRCErr += c.RxCrcErrors
+	s.RxMissedErr += c.RxMissedErrors
+	s.RxMulticast += c.Multicast
+	s.TxDropped += c.TxDropped
+	s.TxErrors += c.TxErrors
+	s.Collisions += c.Collisions
 }

@@ -106,9 +106,10 @@ func byIndex(index int) netlink.Link {
 
 // Hardware is what ethtool tells of a device.
 type Hardware struct {
-	Driver string // "" where not known
-	Speed  uint64 // bits a second, 0 where not known
-	Duplex string // "full", "half" or ""
+	Driver            string // "" where not known
+	Version, Firmware string // of the driver and of the device
+	Speed             uint64 // bits a second, 0 where not known
+	Duplex            string // "full", "half" or ""
 }
 
 // ethtoolCmd is struct ethtool_cmd of linux/ethtool.h.
@@ -135,6 +136,8 @@ func (m *Monitor) Hardware(name string) Hardware {
 	}
 	if info, err := unix.IoctlGetEthtoolDrvinfo(m.ioctl, name); err == nil {
 		h.Driver = unix.ByteSliceToString(info.Driver[:])
+		h.Version = unix.ByteSliceToString(info.Version[:])
+		h.Firmware = unix.ByteSliceToString(info.Fw_version[:])
 	}
 	cmd := ethtoolCmd{cmd: unix.ETHTOOL_GSET}
 	if ethtool(m.ioctl, name, &cmd) == nil {
