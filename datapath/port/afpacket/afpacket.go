@@ -31,12 +31,12 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"govs/datapath/packet"
 	"govs/datapath/port"
+	"govs/datapath/port/ready"
 	"govs/datapath/port/rtnl"
 	"govs/datapath/port/vnet"
 )
@@ -70,8 +70,9 @@ type Port struct {
 	log  *slog.Logger
 	pool *packet.Pool
 
-	file *os.File
+	file *os.File // not watched by the runtime: wait is
 	conn syscall.RawConn
+	wait *ready.Waiter
 
 	guard   sync.Mutex // the next two, and what is done about them
 	release func()     // ends the guard, nil where there is none
@@ -103,7 +104,7 @@ func Open(name string, o Options) (*Port, error) {
 
 func (p *Port) open(name string, o Options) error {
 	// Without a protocol nothing arrives until the options are set.
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("AF_PACKET socket: %w", err)
 	}
@@ -112,7 +113,12 @@ func (p *Port) open(name string, o Options) error {
 		p.file.Close()
 		return err
 	}
-	if p.Device, err = rtnl.Follow(name, o.Links, p.log, offloads(), p.wake); err != nil {
+	if p.wait, err = ready.New(fd); err != nil {
+		p.file.Close()
+		return err
+	}
+	if p.Device, err = rtnl.Follow(name, o.Links, p.log, offloads(), p.wait.Wake); err != nil {
+		p.wait.Close()
 		p.file.Close()
 		return err
 	}
@@ -168,9 +174,6 @@ func (p *Port) SetGuard(g port.Guard) error {
 	return p.why
 }
 
-// wake makes a Recv that waits look again.
-func (p *Port) wake() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) }
-
 func (p *Port) setup(fd int) error {
 	for _, opt := range []struct {
 		name       string
@@ -225,7 +228,7 @@ func (p *Port) Close() error {
 	p.Release()
 	p.guard.Lock()
 	defer p.guard.Unlock()
-	err := p.file.Close()
+	err := errors.Join(p.wait.Close(), p.file.Close())
 	if p.release != nil {
 		p.release()
 		p.release = nil

@@ -2,8 +2,6 @@ package afpacket
 
 import (
 	"encoding/binary"
-	"errors"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
@@ -64,19 +62,18 @@ func (p *Port) Recv(b *packet.Batch) error {
 		r.batch, r.errno = b, 0
 		err := p.conn.Read(r.read)
 		r.batch = nil
-		if err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return port.ErrClosed
-			}
-			return p.over()
-		}
-		if b.Len() > 0 {
+		if err == nil && b.Len() > 0 {
 			return nil
 		}
-		if r.errno != 0 {
-			if err := p.failed(r.errno); err != nil {
-				return err
-			}
+		switch r.errno {
+		case 0:
+		case unix.EAGAIN:
+			err = p.wait.Wait()
+		default:
+			err = p.failed(r.errno)
+		}
+		if err != nil {
+			return p.over()
 		}
 	}
 }
@@ -104,9 +101,8 @@ func (p *Port) failed(errno unix.Errno) error {
 	return nil
 }
 
-// readable reads what is there, or says that the port has to wait. The system
-// call never waits, so the runtime need not hear of it: raw calls both ways
-// forward a third more small packets.
+// readable reads what is there. The system call never waits, so the runtime need
+// not hear of it: raw calls both ways forward a third more small packets.
 func (r *receiver) readable(fd uintptr) bool {
 	bufs := buffers.Get(r.p.pool)
 	for i := range r.msgs {
@@ -120,9 +116,6 @@ func (r *receiver) readable(fd uintptr) bool {
 		packet.MaxBatch, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
 		buffers.Put(bufs)
-		if errno == unix.EAGAIN {
-			return r.p.Gone()
-		}
 		r.errno = errno
 		return true
 	}

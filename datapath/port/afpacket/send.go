@@ -1,15 +1,12 @@
 package afpacket
 
 import (
-	"errors"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"govs/datapath/packet"
-	"govs/datapath/port"
 	"govs/datapath/port/vnet"
 )
 
@@ -77,9 +74,6 @@ func (s *sender) send(packets []*packet.Packet) error {
 	}
 	s.errno = 0
 	if err := s.p.conn.Write(s.write); err != nil {
-		if errors.Is(err, os.ErrClosed) {
-			return port.ErrClosed
-		}
 		return s.p.over()
 	}
 	if s.errno != 0 && s.p.Lost() {

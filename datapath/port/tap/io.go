@@ -1,8 +1,6 @@
 package tap
 
 import (
-	"errors"
-	"os"
 	"sync/atomic"
 	"unsafe"
 
@@ -41,16 +39,16 @@ func (p *Port) Recv(b *packet.Batch) error {
 		r.batch, r.errno = b, 0
 		err := p.conn.Read(r.read)
 		r.batch = nil
-		if err != nil {
-			if errors.Is(err, os.ErrClosed) {
-				return port.ErrClosed
-			}
-			return p.over()
-		}
-		if b.Len() > 0 {
+		if err == nil && b.Len() > 0 {
 			return nil
 		}
-		if r.errno != 0 && p.Lost() {
+		switch {
+		case r.errno == unix.EAGAIN:
+			err = p.wait.Wait()
+		case r.errno != 0 && p.Lost():
+			return p.over()
+		}
+		if err != nil {
 			return p.over()
 		}
 	}
@@ -64,8 +62,7 @@ func (p *Port) over() error {
 	return port.ErrGone
 }
 
-// readable reads what is there, or says that the port has to wait. The file
-// is non-blocking, so the runtime need not hear of the system calls.
+// readable reads what is there. The file is non-blocking, so the runtime need not hear of the system calls.
 func (r *receiver) readable(fd uintptr) bool {
 	bufs := buffers.Get(r.p.pool)
 	var bytes uint64
@@ -76,7 +73,7 @@ func (r *receiver) readable(fd uintptr) bool {
 			continue
 		}
 		if errno != 0 {
-			if errno != unix.EAGAIN {
+			if errno != unix.EAGAIN || i == 0 {
 				r.errno = errno
 			}
 			break
@@ -97,7 +94,7 @@ func (r *receiver) readable(fd uintptr) bool {
 	buffers.Put(bufs)
 	r.packets.Add(uint64(r.batch.Len()))
 	r.bytes.Add(bytes)
-	return i > 0 || r.errno != 0 || r.p.Gone()
+	return true
 }
 
 // A sender writes packet after packet, without allocation.
@@ -132,9 +129,6 @@ func (p *Port) Send(b *packet.Batch) error {
 	err := p.conn.Write(s.write)
 	s.batch = nil
 	if err != nil {
-		if errors.Is(err, os.ErrClosed) {
-			return port.ErrClosed
-		}
 		return p.over()
 	}
 	if s.errno != 0 && p.Lost() {

@@ -22,12 +22,12 @@ import (
 	"os"
 	"sync/atomic"
 	"syscall"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"govs/datapath/packet"
 	"govs/datapath/port"
+	"govs/datapath/port/ready"
 	"govs/datapath/port/rtnl"
 	"govs/datapath/port/vnet"
 )
@@ -69,8 +69,9 @@ type Port struct {
 	log  *slog.Logger
 	pool *packet.Pool
 
-	file     *os.File
+	file     *os.File // not watched by the runtime: wait is
 	conn     syscall.RawConn
+	wait     *ready.Waiter
 	offloads port.Offloads
 
 	rx receiver
@@ -98,7 +99,7 @@ func (p *Port) open(name string, o Options) error {
 	if len(name) == 0 || len(name) >= unix.IFNAMSIZ {
 		return fmt.Errorf("the name must have 1 to %d characters", unix.IFNAMSIZ-1)
 	}
-	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	fd, err := unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("/dev/net/tun: %w", err)
 	}
@@ -106,13 +107,20 @@ func (p *Port) open(name string, o Options) error {
 		unix.Close(fd)
 		return err
 	}
-	// The runtime polls the file from here on, so it has its device by now.
 	p.file = os.NewFile(uintptr(fd), name)
-	if p.conn, err = p.file.SyscallConn(); err != nil {
+	if p.conn, err = p.file.SyscallConn(); err == nil {
+		err = unix.SetNonblock(fd, true) // after NewFile, which leaves it alone so
+	}
+	if err != nil {
 		p.file.Close()
 		return err
 	}
-	if p.Device, err = rtnl.Follow(name, o.Links, p.log, p.offloads, p.wake); err != nil {
+	if p.wait, err = ready.New(fd); err != nil { // it has its device by now
+		p.file.Close()
+		return err
+	}
+	if p.Device, err = rtnl.Follow(name, o.Links, p.log, p.offloads, p.wait.Wake); err != nil {
+		p.wait.Close()
 		p.file.Close()
 		return err
 	}
@@ -160,9 +168,6 @@ func (p *Port) attached() bool {
 	return err == nil && cerr == nil
 }
 
-// wake makes a Recv that waits look again.
-func (p *Port) wake() { _ = p.file.SetReadDeadline(time.Unix(1, 0)) }
-
 // attach makes or finds the device, and tells the kernel what we take.
 func (p *Port) attach(fd int, name string, fresh bool) error {
 	req, err := unix.NewIfreq(name)
@@ -209,5 +214,5 @@ func (p *Port) Close() error {
 		return nil
 	}
 	p.Release()
-	return p.file.Close()
+	return errors.Join(p.wait.Close(), p.file.Close())
 }
