@@ -11,7 +11,7 @@ func needClear(f *fetch, c *command) error {
 	if err != nil {
 		return err
 	}
-	f.needRecord(tab)
+	f.needRecord(tab, c.args[1])
 	return f.needColumns(tab, c.args[2:])
 }
 

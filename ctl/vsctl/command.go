@@ -157,12 +157,12 @@ func verbs() []*verb {
 		{"show", 0, 0, "", "", "print an overview of the database", needShow, runShow},
 		{"emer-reset", 0, 0, "", "", "take back what controllers and managers configured", needEmerReset, runEmerReset},
 
-		{"add-br", 1, 3, "!NEW-BRIDGE ?PARENT ?NEW-VLAN", "--may-exist", "add a bridge, or a fake one on a VLAN of PARENT", needTree, runAddBr},
+		{"add-br", 1, 3, "!NEW-BRIDGE ?PARENT ?NEW-VLAN", "--may-exist", "add a bridge, or a fake one on a VLAN of PARENT", needNames, runAddBr},
 		{"del-br", 1, 1, "!BRIDGE", "--if-exists", "delete a bridge with all its ports", needTree, runDelBr},
 		{"list-br", 0, 0, "", "--real --fake", "print the names of the bridges", needBridges, runListBr},
-		{"br-exists", 1, 1, "!BRIDGE", "", "exit with status 2 where there is no such bridge", needBridges, runBrExists},
-		{"br-to-vlan", 1, 1, "!BRIDGE", "", "print a fake bridge's VLAN, 0 for a real one", needBridges, runBrToVlan},
-		{"br-to-parent", 1, 1, "!BRIDGE", "", "print the bridge that a fake bridge belongs to", needBridges, runBrToParent},
+		{"br-exists", 1, 1, "!BRIDGE", "", "exit with status 2 where there is no such bridge", needFakes, runBrExists},
+		{"br-to-vlan", 1, 1, "!BRIDGE", "", "print a fake bridge's VLAN, 0 for a real one", needFakes, runBrToVlan},
+		{"br-to-parent", 1, 1, "!BRIDGE", "", "print the bridge that a fake bridge belongs to", needFakes, runBrToParent},
 		{"br-set-external-id", 2, 3, "!BRIDGE !KEY ?VALUE", "", "set a pair of external-ids, or without VALUE remove it", needBrExternalID, runBrSetExternalID},
 		{"br-get-external-id", 1, 2, "!BRIDGE ?KEY", "", "print the external-ids, or that of KEY", needBrExternalID, runBrGetExternalID},
 
@@ -170,12 +170,12 @@ func verbs() []*verb {
 		{"add-port", 2, -1, "!BRIDGE !NEW-PORT *COLUMN?:KEY=VALUE", "--may-exist", "add a port with an interface of the same name", needAddPort, runAddPort},
 		{"add-bond", 4, -1, "!BRIDGE !BOND +IFACE *COLUMN?:KEY=VALUE", "--may-exist --fake-iface", "add a port that bundles interfaces", needAddPort, runAddBond},
 		{"add-bond-iface", 2, 2, "!BOND !IFACE", "--may-exist", "add an interface to a bond", needAddPort, runAddBondIface},
-		{"del-bond-iface", 1, 2, "?BOND !IFACE", "--if-exists", "take an interface out of a bond", needTree, runDelBondIface},
-		{"del-port", 1, 2, "?BRIDGE !PORT|IFACE", "--if-exists --with-iface", "delete a port", needTree, runDelPort},
-		{"port-to-br", 1, 1, "!PORT", "", "print the bridge that has a port", needBridges, runPortToBr},
+		{"del-bond-iface", 1, 2, "?BOND !IFACE", "--if-exists", "take an interface out of a bond", needNames, runDelBondIface},
+		{"del-port", 1, 2, "?BRIDGE !PORT|IFACE", "--if-exists --with-iface", "delete a port", needNames, runDelPort},
+		{"port-to-br", 1, 1, "!PORT", "", "print the bridge that has a port", needNames, runPortToBr},
 
 		{"list-ifaces", 1, 1, "!BRIDGE", "", "print the names of a bridge's interfaces", needTree, runListIfaces},
-		{"iface-to-br", 1, 1, "!IFACE", "", "print the bridge that has an interface", needTree, runIfaceToBr},
+		{"iface-to-br", 1, 1, "!IFACE", "", "print the bridge that has an interface", needNames, runIfaceToBr},
 
 		{"add-zone-tp", 3, -1, "", "--may-exist", "add a policy: DATAPATH zone=ZONE POLICY...", needZones, runAddZoneTP},
 		{"del-zone-tp", 2, 2, "", "--if-exists", "delete one: DATAPATH zone=ZONE", needZones, runDelZoneTP},

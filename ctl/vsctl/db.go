@@ -120,25 +120,50 @@ func (m *mirror) apply(updates json.Value) error {
 				m.order[t.Name].Delete(id)
 				continue
 			}
-			x := &row{t: t, id: id, base: make([]data.Datum, len(t.Columns))}
-			for c, v := range now.Members() {
-				col := t.Column(c.Str())
-				if col == nil || col.Implicit() {
-					continue
-				}
-				typ := col.Type
-				typ.Key, typ.Value = schema.NewBaseType(typ.Key.Type), schema.NewBaseType(typ.Value.Type)
-				d, err := data.ParseJSON(v, &typ, nil)
-				if err != nil {
-					return err
-				}
-				x.base[col.Index] = d
+			x, err := parseRow(t, id, now)
+			if err != nil {
+				return err
 			}
 			all[id] = x
 		}
 	}
 	m.serial++
 	return nil
+}
+
+// parseRow reads the columns of a row, but for its UUID and version.
+func parseRow(t *schema.Table, id atom.UUID, columns json.Value) (*row, error) {
+	x := &row{t: t, id: id, base: make([]data.Datum, len(t.Columns))}
+	for c, v := range columns.Members() {
+		col := t.Column(c.Str())
+		if col == nil || col.Implicit() {
+			continue
+		}
+		typ := col.Type
+		typ.Key, typ.Value = schema.NewBaseType(typ.Key.Type), schema.NewBaseType(typ.Value.Type)
+		d, err := data.ParseJSON(v, &typ, nil)
+		if err != nil {
+			return nil, err
+		}
+		x.base[col.Index] = d
+	}
+	return x, nil
+}
+
+// put takes a row in that was asked for, and says whether it is a new one.
+func (m *mirror) put(x *row) bool {
+	all := m.rows[x.t.Name]
+	if all == nil {
+		all = make(tableRows)
+		m.rows[x.t.Name] = all
+		m.order[x.t.Name] = chash.New(idHash)
+	}
+	_, known := all[x.id]
+	if !known {
+		m.order[x.t.Name].Add(x.id)
+	}
+	all[x.id] = x
+	return !known
 }
 
 // idHash is C's hash of a UUID: its first four bytes.

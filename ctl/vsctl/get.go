@@ -10,7 +10,7 @@ func needGet(f *fetch, c *command) error {
 	if err != nil {
 		return err
 	}
-	f.needRecord(tab)
+	f.needRecord(tab, c.args[1])
 	return f.needExprs(tab, c.args[2:], nil)
 }
 

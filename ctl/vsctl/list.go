@@ -66,8 +66,8 @@ func needList(f *fetch, c *command) error {
 	if err != nil {
 		return err
 	}
-	f.needRecord(tab)
-	f.need(tab, cols...)
+	f.needRecord(tab, c.args[1:]...)
+	f.column(tab, cols...)
 	return nil
 }
 

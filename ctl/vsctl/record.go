@@ -2,6 +2,7 @@ package vsctl
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"govs/internal/json"
@@ -44,8 +45,14 @@ func specials(table string) special {
 	return special{}
 }
 
-// needRecord asks for what finding a record of a table takes.
-func (f *fetch) needRecord(table string) {
+// needRecord asks for what finding records of a table takes; where words say
+// which ones, maybe not for all of the table.
+func (f *fetch) needRecord(table string, words ...string) {
+	if len(words) > 0 && (table == "Port" || table == "Interface") && !slices.ContainsFunc(words, maybeID) {
+		f.column(table, "name")
+		f.named(table, words...)
+		return
+	}
 	f.need(table)
 	switch s := specials(table); {
 	case s.name != "":
@@ -130,6 +137,12 @@ func (r *run) unique(table, column, word string) (found *row, err error) {
 }
 
 const minPrefix = 4 // digits of a UUID
+
+// maybeID says whether a word could be a UUID, the beginning of one, or stand
+// for one.
+func maybeID(word string) bool {
+	return len(word) >= minPrefix && strings.Trim(word, "0123456789abcdefABCDEF-") == "" || strings.HasPrefix(word, "@")
+}
 
 func (r *run) byPrefix(table, word string) (found *row) {
 	if len(word) < minPrefix {

@@ -19,14 +19,24 @@ import (
 // change of the database.
 var errLater = errors.New("not yet")
 
-// fetch collects the tables and columns that the commands need.
+// fetch collects the tables and columns that the commands need. Of a table that
+// is not needed whole only the rows with certain names are.
 type fetch struct {
 	names   *names
 	warn    func(module, text string)
 	columns map[string]map[string]bool
+	whole   map[string]bool
+	rows    map[string]map[string]bool // by table and name
 }
 
+// need asks for columns of all rows of a table.
 func (f *fetch) need(table string, columns ...string) {
+	f.whole[table] = true
+	f.column(table, columns...)
+}
+
+// column asks for columns of those rows that are needed otherwise.
+func (f *fetch) column(table string, columns ...string) {
 	m := f.columns[table]
 	if m == nil {
 		m = make(map[string]bool)
@@ -43,7 +53,7 @@ func (f *fetch) needColumns(table string, words []string) error {
 		if err != nil {
 			return err
 		}
-		f.need(table, c)
+		f.column(table, c)
 	}
 	return nil
 }
@@ -59,14 +69,16 @@ func (f *fetch) needExprs(table string, args, ops []string) error {
 		if err != nil {
 			return err
 		}
-		f.need(table, e.column)
+		f.column(table, e.column)
 	}
 	return nil
 }
 
 // prepare goes over the commands before the database is read.
 func (f *fetch) prepare(commands []*command) error {
-	f.columns = map[string]map[string]bool{"Open_vSwitch": {"cur_cfg": true}}
+	f.columns = make(map[string]map[string]bool)
+	f.whole, f.rows = make(map[string]bool), make(map[string]map[string]bool)
+	f.need("Open_vSwitch", "cur_cfg")
 	for _, c := range commands {
 		if c.verb.need != nil {
 			if err := c.verb.need(f, c); err != nil {
@@ -74,10 +86,12 @@ func (f *fetch) prepare(commands []*command) error {
 			}
 		}
 	}
+	f.widen()
 	return nil
 }
 
-// monitorRequest is the parameter of monitor that gets what is needed.
+// monitorRequest is the parameter of monitor that gets what is needed, but for
+// rows by their names: of those it tells what becomes of them.
 func (f *fetch) monitorRequest(s *schema.Schema) []byte {
 	b := []byte{'{'}
 	for name, columns := range f.columns {
@@ -98,7 +112,11 @@ func (f *fetch) monitorRequest(s *schema.Schema) []byte {
 				b = json.AppendString(b, c.Name)
 			}
 		}
-		b = append(b, "]}"...)
+		b = append(b, ']')
+		if !f.whole[name] {
+			b = append(b, `,"select":{"initial":false}`...)
+		}
+		b = append(b, '}')
 	}
 	return append(b, '}')
 }

@@ -150,6 +150,9 @@ func (s *session) perform(ctx context.Context, commands []*command, stdout, stde
 	if err == nil {
 		err = s.m.apply(v)
 	}
+	if err == nil {
+		err = s.named(ctx, f)
+	}
 	if err != nil {
 		return err
 	}

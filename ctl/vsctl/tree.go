@@ -47,6 +47,24 @@ func needBridges(f *fetch, _ *command) error {
 	return nil
 }
 
+// needFakes asks for what the names of bridges go by.
+func needFakes(f *fetch, _ *command) error {
+	f.need("Open_vSwitch", "bridges")
+	f.need("Bridge", "name", "ports")
+	f.column("Port", "name", "fake_bridge", "tag")
+	f.named("Port")
+	return nil
+}
+
+// needNames asks for the ports and interfaces that the command names.
+func needNames(f *fetch, c *command) error {
+	f.column("Port", "interfaces")
+	f.column("Interface", "name")
+	f.named("Port", c.args...)
+	f.named("Interface", c.args...)
+	return needFakes(f, c)
+}
+
 // needTree asks for the interfaces as well.
 func needTree(f *fetch, c *command) error {
 	f.need("Port", "interfaces")

@@ -493,3 +493,42 @@ func FuzzParseDatum(f *testing.F) {
 		}
 	})
 }
+
+// TestNamed looks at which commands read all ports, and which only those that
+// they name.
+func TestNamed(t *testing.T) {
+	many := []string{"--", "add-bond", "br0", "bond0"}
+	for i := range mostNames {
+		many = append(many, fmt.Sprint("e", i))
+	}
+	for _, c := range []struct {
+		line  []string
+		whole bool
+	}{
+		{[]string{"add-port", "br0", "p0", "--", "set", "interface", "p0", "type=internal", "--", "comment", "x"}, false},
+		{[]string{"br-exists", "br0"}, false},
+		{[]string{"--may-exist", "add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=netdev"}, false},
+		{[]string{"--if-exists", "del-port", "br0", "p0"}, false},
+		{[]string{"get", "interface", "p0", "ofport"}, false},
+		{[]string{"get", "interface", "face", "ofport"}, true}, // could be the beginning of a UUID
+		{[]string{"get", "interface", "fac", "ofport"}, false},
+		{[]string{"get", "port", "01234567-89ab-cdef-0123-456789abcdef", "tag"}, true},
+		{[]string{"list", "port"}, true},
+		{[]string{"list", "port", "p0"}, false},
+		{[]string{"add-port", "br0", "p0", "--", "list-ports", "br0"}, true},
+		{[]string{"set", "qos", "p0", "type=linux-htb"}, true},
+		{append([]string{"add-port", "br0", "p0"}, many...), true},
+	} {
+		commands, err := parseCommands(c.line, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := &fetch{names: knownNames()}
+		if err := f.prepare(commands); err != nil {
+			t.Fatal(err)
+		}
+		if got := f.whole["Port"] || f.whole["Interface"]; got != c.whole {
+			t.Errorf("%v: reads all: %t, want %t", c.line, got, c.whole)
+		}
+	}
+}
