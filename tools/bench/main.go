@@ -56,7 +56,7 @@
 // packet through an engine with 10 and with 1,000 ports, each in bursts of 256
 // from one dummy port to the next (what the dummies cost is in it); ovs-vsctl
 // add-port of the 10th and the 1,000th port, with the process, ours and with
-// the C programs; the heap while addresses and megaflows come and go for a minute.
+// the C programs; the heap while addresses and megaflows come and go for three minutes.
 //
 // Frames of 60 bytes come from a sender in the first host, which shares the
 // machine with the switch, and "live" from the kernel itself, which receives

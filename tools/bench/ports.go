@@ -40,7 +40,7 @@ func datapath(o options) error {
 		}
 		fmt.Printf("%-44s %10.1f %10.1f   %s\n", side.name, tenth, last, judged(last/tenth, 3, true))
 	}
-	before, after := soak(time.Duration(max(o.seconds, 60) * float64(time.Second)))
+	before, after := soak(time.Duration(max(o.seconds, 180) * float64(time.Second)))
 	fmt.Printf("%-44s %10.1f %10.1f   %.2f (1.2)\n", "heap in a soak, MB: first tenth, last tenth", before, after, after/before)
 	return nil
 }

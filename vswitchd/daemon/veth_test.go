@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -252,6 +253,30 @@ func TestDevices(t *testing.T) {
 	l.eventually("v1 with another name", "1\n\"could not open network device v1 (No such device)\"", show)
 	n.ip("-n", n.at, "link", "set", "w1", "name", "v1")
 	l.eventually("v1 with its name back", "1\n[]", show)
+
+	// Its address, its carrier, and the namespace that it is in.
+	n.ip("-n", n.at, "link", "set", "v1", "up", "address", "02:00:00:00:00:99")
+	l.eventually("v1 up again, with another address", "\"02:00:00:00:00:99\"\nup", func() string {
+		return l.vsctl("get", "Interface", "v1", "mac_in_use", "link_state")
+	})
+	resets := func() int {
+		n, _ := strconv.Atoi(strings.TrimSpace(l.vsctl("get", "Interface", "v1", "link_resets")))
+		return n
+	}
+	before := resets()
+	for _, state := range []string{"down", "up"} {
+		n.ip("-n", n.hosts[0], "link", "set", "eth0", state)
+		l.eventually("the carrier of v1", state, func() string { return l.vsctl("get", "Interface", "v1", "link_state") })
+	}
+	if after := resets(); after != before+2 {
+		t.Errorf("link_resets: %d after two changes, it was %d", after, before)
+	}
+	n.ip("-n", n.at, "link", "set", "v1", "netns", n.hosts[0])
+	l.eventually("v1 in another namespace", "1\n\"could not open network device v1 (No such device)\"", show)
+	n.ip("-n", n.hosts[0], "link", "set", "v1", "netns", n.at)
+	n.ip("-n", n.at, "link", "set", "v1", "up")
+	l.eventually("v1 back", "1\n[]", show)
+	l.eventually("v1 back and up", "up", func() string { return l.vsctl("get", "Interface", "v1", "link_state") })
 
 	n.ip("-n", n.at, "link", "del", "i1")
 	l.eventually("i1 made again", "[]\n\"02:00:00:00:00:77\"", func() string {
