@@ -2,6 +2,8 @@ package action
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 
 	"govs/datapath/flow"
 )
@@ -17,7 +19,25 @@ type Set struct {
 
 func (a Set) String() string { return "set(" + flow.FormatGroup(a.Group, &a.Key, &a.Mask) + ")" }
 
+// SetPriority selects the queue of a port's QoS in which the packet waits, at
+// the Outputs that follow.
+type SetPriority struct{ Queue uint32 }
+
+func (a SetPriority) String() string {
+	if a.Queue == 0 {
+		return "set(skb_priority(0))"
+	}
+	return fmt.Sprintf("set(skb_priority(%#x))", a.Queue)
+}
+
 func parseSet(args string) (Action, error) {
+	if n, ok := strings.CutPrefix(args, "skb_priority("); ok {
+		q, err := strconv.ParseUint(strings.TrimSuffix(n, ")"), 0, 32)
+		if err != nil {
+			return nil, fmt.Errorf("set: skb_priority: bad value %q", n)
+		}
+		return SetPriority{uint32(q)}, nil
+	}
 	name, k, m, err := flow.ParseGroup(args)
 	if err != nil {
 		return nil, fmt.Errorf("set: %w", err)

@@ -33,6 +33,8 @@ const (
 	Metered     // more than a meter lets pass
 	Recirc      // recirculated too often
 	Rewrite     // a header that cannot be put on
+	QueueFull   // more than the output port's queue holds
+	Shaped      // by the output port's discipline: policed, delayed for too long, or to be lost
 
 	NoBridge      // the input port belongs to no bridge
 	Forwarding    // fail-secure, and no flows
@@ -63,6 +65,8 @@ var names = [numReasons]string{
 	Metered:       "datapath_drop_meter",
 	Recirc:        "datapath_drop_recirc_error",
 	Rewrite:       "datapath_drop_rewrite_error",
+	QueueFull:     "datapath_drop_qos_overflow",
+	Shaped:        "datapath_drop_qos",
 	NoBridge:      "drop_action_bridge_not_found",
 	Forwarding:    "drop_action_forwarding_disabled",
 	PortConfig:    "drop_action_port_config",

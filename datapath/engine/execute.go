@@ -65,6 +65,9 @@ func (w *worker) execute(p *packet.Packet, actions []action.Action) {
 		case action.Show:
 			w.show(p, &a)
 			continue
+		case action.SetPriority:
+			w.queueID = a.Queue
+			continue
 		case action.Drop:
 			w.drop(a.Reason, p, nil)
 			return
@@ -106,9 +109,9 @@ func (w *worker) aside(p *packet.Packet, actions []action.Action) {
 	}
 	c := p.Clone()
 	w.extra.Add(c)
-	mark := w.key.PktMark
+	mark, queueID := w.key.PktMark, w.queueID
 	w.execute(c, actions)
-	w.key.PktMark = mark
+	w.key.PktMark, w.queueID = mark, queueID
 }
 
 // maxPasses is how often a packet may go through the megaflows.
@@ -195,10 +198,13 @@ func (w *worker) output(p *packet.Packet, no flow.PortNo) {
 		w.drop(drop.NoPort, p, nil)
 		return
 	}
+	if s := to.stage.Load(); s != nil && w.shape(s, p) {
+		return
+	}
 	q := w.queue(to)
 	q.batch.Add(p)
 	if q.batch.Len() == packet.MaxBatch {
-		w.send(q)
+		w.transmit(q)
 	}
 }
 
@@ -223,7 +229,7 @@ func (w *worker) queue(to *member) *queue {
 func (w *worker) flush() {
 	for _, q := range w.queues[:w.active] {
 		if q.batch.Len() > 0 {
-			w.send(q)
+			w.transmit(q)
 		}
 		q.to = nil
 	}

@@ -258,7 +258,7 @@ func (e *Engine) offer(f *entry, epoch uint64) {
 	}
 	e.front.Lock()
 	defer e.front.Unlock()
-	if e.front.cache == nil || f.Dead() || v.cached.Load() != nil {
+	if e.front.cache == nil || f.Dead() || v.cached.Load() != nil || e.shaped(v.actions) {
 		return
 	}
 	if c := e.front.cache.Install(f.Key(), f.Mask(), v.actions); c != nil {

@@ -29,6 +29,7 @@ type member struct {
 	worker *worker
 	done   chan struct{} // closed when its goroutine ended
 	policy atomic.Pointer[policy]
+	stage  atomic.Pointer[stage] // in front of its output, nil where nothing waits
 	failed atomic.Bool
 
 	wanted   atomic.Pointer[policy]     // what SetPolicer asked for; policy is the engine's part in it
@@ -102,6 +103,9 @@ func (e *Engine) remove(no flow.PortNo, m *member) error {
 	m.failed.Store(true) // what comes now was asked for
 	err := m.port.Close()
 	<-m.done
+	if s := m.stage.Swap(nil); s != nil {
+		s.end(true)
+	}
 	e.detach(m)
 	return err
 }

@@ -8,8 +8,9 @@ import (
 	"govs/datapath/port"
 )
 
-// send gives a queue to its port, after completing what the port cannot take.
-func (w *worker) send(q *queue) {
+// transmit gives a queue to its port, after completing what the port cannot
+// take.
+func (w *worker) transmit(q *queue) {
 	st := q.to.port.State()
 	b := &q.batch
 	for i, p := range b.Packets {

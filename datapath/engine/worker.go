@@ -37,6 +37,8 @@ type worker struct {
 	key  flow.Key   // of the packet in hand
 	mask *flow.Mask // of its megaflow, nil where it has none yet
 
+	queueID uint32 // that was selected for the packet, or noQueue
+
 	// Hits of the megaflow that the last packets had in common.
 	flow    *classifier.Entry[megaflow]
 	packets uint64
@@ -54,6 +56,8 @@ type worker struct {
 	extra  packet.Batch // copies and segments, freed at the end of the batch
 	ready  packet.Batch // what goes to a port when something had to be completed
 	chunk  packet.Batch // a part of ready
+
+	mine []*packet.Packet // of a stage: what it sends
 
 	pass    int // through the megaflows, from 0 on
 	results [maxPasses]Result
@@ -156,7 +160,7 @@ func (w *worker) dropPoliced(p *packet.Packet) {
 
 // one finds the packet's megaflow and does what it says.
 func (w *worker) one(p *packet.Packet) {
-	w.mask = nil
+	w.mask, w.queueID = nil, noQueue
 	if !flow.ExtractTags(p, w.in.no, w.tags, &w.key) {
 		w.drop(drop.Invalid, p, nil)
 		return
@@ -231,6 +235,7 @@ func (e *Engine) Execute(p *packet.Packet, in flow.PortNo, actions []action.Acti
 	w := e.hand.w
 	w.now, w.tags = e.clock.Now(), int(e.tags.Load())
 	flow.ExtractTags(p, in, w.tags, &w.key)
+	w.queueID = noQueue
 	w.execute(p, actions)
 	w.finish()
 }

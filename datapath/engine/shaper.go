@@ -1,0 +1,351 @@
+package engine
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"govs/datapath/action"
+	"govs/datapath/drop"
+	"govs/datapath/flow"
+	"govs/datapath/header"
+	"govs/datapath/packet"
+	"govs/datapath/shape"
+)
+
+// noQueue is a packet's queue where none was selected for it.
+const noQueue = ^uint32(0)
+
+// A stage stands in front of a port that has a discipline: packets wait in its
+// scheduler, and its goroutine sends them.
+type stage struct {
+	e      *Engine
+	to     *member
+	conf   shape.Config
+	dscp   map[uint32]uint8
+	start  time.Time // that the scheduler's time counts from
+	wake   chan struct{}
+	stop   chan struct{}
+	done   chan struct{}
+	closed atomic.Bool
+	gone   bool // what still waits has nowhere to go; set before stop is closed
+
+	mu    sync.Mutex
+	sched shape.Scheduler
+	lost  []loss
+}
+
+// A loss is a packet that the scheduler dropped, to be told of when its lock is
+// free.
+type loss struct {
+	p   *packet.Packet
+	in  flow.PortNo
+	why drop.Reason
+}
+
+// SetShaper puts a scheduler in front of the port's output; nil takes it away.
+// Packets that wait in one that was there before are sent. Megaflows that
+// output to such a port stay out of the flow cache.
+func (e *Engine) SetShaper(no flow.PortNo, c *shape.Config) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	m := e.member(no)
+	if m == nil {
+		return noPort(no)
+	}
+	old := m.stage.Load()
+	if c == nil && old == nil {
+		return nil
+	}
+	var s *stage
+	if c != nil {
+		s = newStage(e, m, *c)
+		go s.run()
+	}
+	m.stage.Store(s)
+	if old != nil {
+		old.end(false)
+	}
+	if s != nil && old == nil {
+		e.front.Lock() // an offer under way saw no stage
+		e.front.Unlock()
+		e.uncacheTo(no)
+	}
+	if s == nil {
+		e.retry()
+	}
+	return nil
+}
+
+// Shaper is the configuration of the port's scheduler and the counters of its
+// queues, nil where it has none.
+func (e *Engine) Shaper(no flow.PortNo) (*shape.Config, []shape.Stats) {
+	m := e.member(no)
+	if m == nil {
+		return nil, nil
+	}
+	s := m.stage.Load()
+	if s == nil {
+		return nil, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &s.conf, s.sched.Stats()
+}
+
+// shaped says whether the actions output to a port with a scheduler.
+func (e *Engine) shaped(actions []action.Action) bool {
+	for _, a := range actions {
+		if out, ok := a.(action.Output); ok {
+			if m := e.member(out.Port); m != nil && m.stage.Load() != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func newStage(e *Engine, to *member, c shape.Config) *stage {
+	s := &stage{
+		e: e, to: to, conf: c, start: e.clock.Now(), dscp: make(map[uint32]uint8),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+	}
+	for _, q := range c.Queues {
+		if q.DSCP >= 0 {
+			s.dscp[q.ID] = uint8(q.DSCP)
+		}
+	}
+	s.sched = shape.New(c, func(f shape.Frame, why drop.Reason) {
+		s.lost = append(s.lost, loss{f.Packet, flow.PortNo(f.In), why})
+	})
+	return s
+}
+
+// end ends the stage: what waits in it is sent, or dropped when the port is
+// gone.
+func (s *stage) end(gone bool) {
+	s.gone = gone
+	close(s.stop)
+	<-s.done
+}
+
+// shape puts a copy of the packet in hand, of which w.key is the key, into a
+// port's scheduler. Frames of the switch's own making are not to wait, or to be
+// lost, with what they are about: it says false for them.
+func (w *worker) shape(s *stage, p *packet.Packet) bool {
+	if w.key.InPort == 0 {
+		return false
+	}
+	f := shape.Frame{In: uint32(w.key.InPort), Hash: flowHash(&w.key)}
+	marked := uint8(0)
+	mark := false
+	if w.queueID != noQueue {
+		f.Queue = w.queueID
+		marked, mark = s.dscp[f.Queue]
+	}
+	_, bytes := wire(p)
+	c := p.Clone()
+	if mark {
+		markDSCP(c, marked)
+	}
+	if p.Offload.GSO != packet.GSONone && int(bytes) > s.conf.Whole(f.Queue) {
+		w.pieces.Reset()
+		err := packet.Segment(c, w.e.pool, &w.pieces)
+		c.Free()
+		if err != nil {
+			w.drop(drop.Segment, p, s.to)
+			return true
+		}
+		for _, piece := range w.pieces.Packets {
+			f.Packet, f.Bytes = piece, piece.Len()
+			s.push(f)
+		}
+		w.pieces.Reset()
+	} else {
+		f.Packet, f.Bytes = c, int(bytes)
+		s.push(f)
+	}
+	return true
+}
+
+// push hands a packet to the scheduler, which has it from then on.
+func (s *stage) push(f shape.Frame) {
+	s.mu.Lock()
+	if s.closed.Load() { // it was replaced while the packet was under way
+		s.mu.Unlock()
+		s.e.lose(&loss{f.Packet, flow.PortNo(f.In), drop.QueueFull}, s.to)
+		return
+	}
+	sooner := s.sched.Push(f, s.e.clock.Since(s.start))
+	s.unlock()
+	if sooner {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// unlock gives the lock back, and tells of what was lost.
+func (s *stage) unlock() {
+	if len(s.lost) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	var few [4]loss
+	lost := append(few[:0], s.lost...)
+	clear(s.lost)
+	s.lost = s.lost[:0]
+	s.mu.Unlock()
+	for i := range lost {
+		s.e.lose(&lost[i], s.to)
+	}
+}
+
+// run is the stage's goroutine.
+func (s *stage) run() {
+	defer close(s.done)
+	w := newWorker(s.e, nil)
+	w.shard = int(s.to.no)
+	q := &queue{to: s.to}
+	timer := s.e.clock.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		next := s.fetch(q)
+		if q.batch.Len() > 0 {
+			s.send(w, q)
+			continue
+		}
+		var due <-chan time.Time
+		if next != shape.Never {
+			timer.Reset(max(next-s.e.clock.Since(s.start), 0))
+			due = timer.C()
+		}
+		select {
+		case <-due:
+		case <-s.wake:
+		case <-s.stop:
+			s.finish(w, q)
+			return
+		}
+	}
+}
+
+// fetch takes up to a batch of what is to leave now. It says when the next one
+// is.
+func (s *stage) fetch(q *queue) (next time.Duration) {
+	now := s.e.clock.Since(s.start)
+	s.mu.Lock()
+	defer s.unlock()
+	for q.batch.Len() < packet.MaxBatch {
+		f, ok, at := s.sched.Pop(now)
+		if !ok {
+			return at
+		}
+		q.batch.Add(f.Packet)
+	}
+	return now
+}
+
+// send sends a batch and frees it.
+func (s *stage) send(w *worker, q *queue) {
+	w.now, w.tags = s.e.clock.Now(), int(s.e.tags.Load())
+	mine := append(w.mine[:0], q.batch.Packets...)
+	w.key.InPort = 0
+	w.transmit(q)
+	w.finish()
+	for i, p := range mine {
+		p.Free()
+		mine[i] = nil
+	}
+	w.mine = mine[:0]
+}
+
+// finish empties the stage.
+func (s *stage) finish(w *worker, q *queue) {
+	s.mu.Lock()
+	s.closed.Store(true)
+	s.mu.Unlock()
+	for {
+		s.mu.Lock()
+		for q.batch.Len() < packet.MaxBatch {
+			f, ok := s.sched.Drain()
+			if !ok {
+				break
+			}
+			if s.gone {
+				s.lost = append(s.lost, loss{f.Packet, flow.PortNo(f.In), drop.NoPort})
+				continue
+			}
+			q.batch.Add(f.Packet)
+		}
+		s.unlock()
+		if q.batch.Len() == 0 {
+			return
+		}
+		s.send(w, q)
+	}
+}
+
+// lose counts and samples a packet that came in some time ago, and frees it.
+func (e *Engine) lose(l *loss, out *member) {
+	s := drop.Sample{Time: e.clock.Now(), Reason: l.why, Port: l.in, Len: l.p.Len(), Head: l.p.Bytes(), Out: out.no}
+	flow.ExtractTags(l.p, l.in, int(e.tags.Load()), &s.Key)
+	log := &e.drops
+	log.Count(int(l.in), l.why, 1)
+	if in := e.member(l.in); in != nil {
+		log = &in.drops
+		log.Count(int(l.in), l.why, 1)
+	}
+	log.Sample(&s)
+	out.txDropped.Add(1)
+	if e.events.Dropped != nil {
+		e.events.Dropped(s)
+	}
+	l.p.Free()
+}
+
+// flowHash is a hash that the packets of a flow have in common.
+func flowHash(k *flow.Key) uint32 {
+	word := func(b []byte) (n uint64) {
+		for _, c := range b {
+			n = n<<8 | uint64(c)
+		}
+		return n
+	}
+	var h uint64
+	switch k.EthType {
+	case header.TypeIPv4, header.TypeIPv6:
+		h = flow.Mix(word(k.IPSrc[:8]), word(k.IPSrc[8:]), word(k.IPDst[:8]))
+		h = flow.Mix(h, word(k.IPDst[8:]), uint64(k.Proto))
+		if k.Frag == 0 {
+			h = flow.Mix(h, uint64(k.TPSrc), uint64(k.TPDst))
+		}
+	default:
+		h = flow.Mix(word(k.EthSrc[:]), word(k.EthDst[:]), uint64(k.EthType))
+	}
+	return uint32(h ^ h>>32)
+}
+
+// markDSCP sets the DSCP of an IP packet, and leaves its ECN bits.
+func markDSCP(p *packet.Packet, dscp uint8) {
+	a := &dscpActions[dscp&63]
+	switch locate(p.Bytes()).typ {
+	case header.TypeIPv4:
+		set(p, &a[0])
+	case header.TypeIPv6:
+		set(p, &a[1])
+	}
+}
+
+// dscpActions are those of each value, for IPv4 and IPv6.
+var dscpActions = func() (all [64][2]action.Set) {
+	for n := range all {
+		for i, group := range [...]string{"ipv4", "ipv6"} {
+			a := &all[n][i]
+			a.Group = group
+			a.Key.TOS, a.Mask.TOS = uint8(n)<<2, 0xfc
+		}
+	}
+	return all
+}()

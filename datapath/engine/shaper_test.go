@@ -1,0 +1,219 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"govs/datapath/action"
+	"govs/datapath/drop"
+	"govs/datapath/flow"
+	"govs/datapath/header"
+	"govs/datapath/packet"
+	"govs/datapath/port"
+	"govs/datapath/port/dummy"
+	"govs/datapath/shape"
+)
+
+const mbit = 1000 * 1000
+
+func (r *rig) shape(no flow.PortNo, c *shape.Config) {
+	r.t.Helper()
+	if err := r.SetShaper(no, c); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// next waits for the next n frames that the port sends.
+func (r *rig) next(no flow.PortNo, n int) (sent []dummy.Frame) {
+	r.t.Helper()
+	for range n {
+		f, err := r.ports[no].Next(r.t.Context())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		sent = append(sent, f)
+	}
+	if more := r.ports[no].Sent(); len(more) > 0 {
+		r.t.Fatalf("port %d sent %d frames more than %d", no, len(more), n)
+	}
+	return sent
+}
+
+func TestShaperKeepsTheRate(t *testing.T) {
+	r := newRig(t, 2, Options{}, dummy.Options{})
+	// 8 Mbit/s are 1000 bytes a millisecond: a frame of 106 bytes takes 106 us.
+	r.shape(2, &shape.Config{MTU: 106, Rate: 8 * mbit, Queues: []shape.Queue{{DSCP: -1}}})
+	for range 50 {
+		r.receive(1, icmp)
+	}
+	r.next(2, 2) // the burst, and one into debt
+	_, stats := r.Shaper(2)
+	if len(stats) != 1 || stats[0].Waiting != 48 || stats[0].Packets != 2 || stats[0].Bytes != 212 {
+		t.Errorf("%+v", stats)
+	}
+	r.clock.Warp(106*time.Microsecond, 0)
+	r.next(2, 1)
+	r.clock.Warp(10*106*time.Microsecond, 0)
+	r.next(2, 10)
+	// What waits is sent when the scheduler goes.
+	r.shape(2, nil)
+	r.next(2, 37)
+	r.receive(1, icmp)
+	r.next(2, 1)
+	if c, _ := r.Shaper(2); c != nil {
+		t.Error("there still is a scheduler")
+	}
+	r.drops(nil)
+	if r.SetShaper(9, nil) == nil {
+		t.Error("a port that is not there takes a scheduler")
+	}
+}
+
+// TestQueues selects queues by action: each has its rate, and its DSCP for
+// packets that were sent to it by name.
+func TestQueues(t *testing.T) {
+	r := newRig(t, 2, Options{}, dummy.Options{})
+	r.shape(2, &shape.Config{Queues: []shape.Queue{{DSCP: 8}, {ID: 1, DSCP: 46}, {ID: 2, DSCP: -1}}})
+	choose := func(queue uint32) action.Action { return action.SetPriority{Queue: queue} }
+	r.table.set(func(*flow.Key) (flow.Fields, []action.Action) {
+		return 0, []action.Action{
+			action.Output{Port: 2},
+			choose(1), action.Output{Port: 2},
+			choose(2), action.Output{Port: 2},
+			choose(0), action.Output{Port: 2},
+			choose(7), action.Output{Port: 2},
+			action.Clone{Actions: []action.Action{choose(1), action.Output{Port: 2}}}, action.Output{Port: 2},
+		}
+	})
+	marks := make(map[uint8]int)
+	v6 := "in_port(1),eth(src=50:54:00:00:00:09,dst=50:54:00:00:00:0a),eth_type(0x86dd),ipv6(src=fe80::1,dst=fe80::2,label=0,proto=17,tclass=1,hlimit=64,frag=no),udp(src=1,dst=2)"
+	r.receive(1, icmp, v6)
+	for _, f := range r.next(2, 14) {
+		b := f.Bytes[14:]
+		if b[0]>>4 == 4 {
+			if header.Checksum(b[:20], 0) != 0 {
+				t.Errorf("bad checksum: % x", b[:20])
+			}
+			marks[header.IPv4(b).TOS()]++
+		} else {
+			marks[header.IPv6(b).Class()]++
+		}
+	}
+	// Not selected, queue 2 and queue 7 (twice): 4; the default by name: 1; queue 1: 2. The ECN bits stay.
+	for mark, n := range map[uint8]int{0: 4, 8 << 2: 1, 46 << 2: 2, 1: 4, 8<<2 | 1: 1, 46<<2 | 1: 2} {
+		if marks[mark] != n {
+			t.Errorf("%d packets with %#x, want %d: %v", marks[mark], mark, n, marks)
+		}
+	}
+	_, stats := r.Shaper(2)
+	if stats[0].Packets != 8 || stats[1].Packets != 4 || stats[2].Packets != 2 {
+		t.Errorf("%+v", stats)
+	}
+}
+
+func TestShaperDrops(t *testing.T) {
+	r := newRig(t, 2, Options{}, dummy.Options{})
+	r.shape(2, &shape.Config{MTU: 106, Rate: 8000, Limit: 10})
+	r.receive(1, icmp, icmp)
+	r.next(2, 2)
+	for range 18 {
+		r.receive(1, icmp)
+	}
+	r.drops(map[drop.Reason]uint64{drop.QueueFull: 8})
+	if s := r.PortDrops(1).Samples(); len(s) != 8 || s[0].Port != 1 || s[0].Out != 2 || s[0].Key.IPDst[3] != 2 || s[0].Len != 106 {
+		t.Errorf("%+v", s)
+	}
+	if s, _ := r.PortStats(2); s.TxDropped != 8 {
+		t.Errorf("%+v", s)
+	}
+	// Frames of the switch's own making do not wait.
+	frame, err := flow.ComposeText(icmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := new(packet.Pool).From(frame)
+	r.Execute(p, 0, to(2))
+	r.next(2, 1)
+	r.Execute(p, 1, to(2))
+	r.drops(map[drop.Reason]uint64{drop.QueueFull: 9})
+	// What waits for a port that goes is told of.
+	if err := r.RemovePort(2); err != nil {
+		t.Fatal(err)
+	}
+	r.drops(map[drop.Reason]uint64{drop.QueueFull: 9, drop.NoPort: 10})
+}
+
+// TestShaperCutsSegments says that a large segment is cut where it would keep
+// the port busy for long, and travels whole where it does not.
+func TestShaperCutsSegments(t *testing.T) {
+	r := newRig(t, 1, Options{}, dummy.Options{})
+	r.add(2, dummy.Options{Offloads: port.Offloads{Csum: true, TSO4: true}})
+	send := func() {
+		if err := r.ports[1].ReceivePacket(segment(t, 10000, 1000)); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(1)
+	}
+	r.shape(2, &shape.Config{Rate: 1000 * mbit})
+	send()
+	if sent := r.next(2, 1); sent[0].Offload.GSO != packet.GSOTCPv4 {
+		t.Errorf("%+v", sent[0].Offload)
+	}
+	if _, s := r.Shaper(2); s[0].Bytes != 10540 || s[0].Packets != 1 {
+		t.Errorf("%+v, want the bytes of 10 frames", s)
+	}
+	r.shape(2, &shape.Config{Rate: 8 * mbit, MTU: 20000})
+	send()
+	for _, f := range r.next(2, 10) {
+		if len(f.Bytes) != 1054 || !valid(f.Bytes) {
+			t.Errorf("%d bytes, %+v", len(f.Bytes), f.Offload)
+		}
+	}
+	r.drops(nil)
+}
+
+// TestShaperAndFlowCache says that what leaves by a port with a scheduler is
+// not forwarded in front of the engine.
+func TestShaperAndFlowCache(t *testing.T) {
+	r := newRig(t, 3, Options{}, dummy.Options{})
+	c := new(fakeCache)
+	r.SetFlowCache(c)
+	c.expect(t, "attach 1", "attach 2", "attach 3")
+	r.receive(1, icmp)
+	r.receive(1, icmp)
+	c.expect(t, "install 1:2")
+	r.shape(2, &shape.Config{Rate: 8 * mbit})
+	c.expect(t, "remove 1:2", "free 1:2")
+	r.receive(1, icmp)
+	r.receive(1, icmp)
+	c.expect(t)
+	r.shape(2, &shape.Config{Rate: 9 * mbit})
+	c.expect(t)
+	r.shape(2, nil)
+	r.receive(1, icmp)
+	c.expect(t, "install 1:2")
+}
+
+func BenchmarkShaped(b *testing.B) {
+	e := New(Options{Translator: &table{decide: forward(2)}})
+	defer e.Close()
+	in, _ := dummy.New("in", dummy.Options{})
+	out, _ := dummy.New("out", dummy.Options{})
+	if e.AddPort(1, in) != nil || e.AddPort(2, out) != nil || e.SetShaper(2, &shape.Config{Rate: 1e12}) != nil {
+		b.Fatal("no ports")
+	}
+	frame, err := flow.ComposeText(icmp)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var pool packet.Pool
+	w := newWorker(e, e.member(1))
+	batch := make([]*packet.Packet, packet.MaxBatch)
+	for i := range batch {
+		batch[i] = pool.From(frame)
+	}
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += len(batch) {
+		w.run(batch)
+	}
+}
