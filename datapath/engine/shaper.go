@@ -67,8 +67,7 @@ func (e *Engine) SetShaper(no flow.PortNo, c *shape.Config) error {
 		old.end(false)
 	}
 	if s != nil && old == nil {
-		e.front.Lock() // an offer under way saw no stage
-		e.front.Unlock()
+		e.retry() // waits for an offer under way, which saw no stage
 		e.uncacheTo(no)
 	}
 	if s == nil {

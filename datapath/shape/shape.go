@@ -201,9 +201,6 @@ func (q *fifo) push(f Frame, now time.Duration) {
 	q.bytes += f.Bytes
 }
 
-// first is the oldest frame, of a queue that is not empty.
-func (q *fifo) first() *waiting { return &q.buf[q.head] }
-
 func (q *fifo) pop() waiting {
 	w := q.buf[q.head]
 	q.buf[q.head].Packet = nil

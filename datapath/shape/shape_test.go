@@ -33,7 +33,6 @@ type run struct {
 	late    func() time.Duration // by which its owner wakes too late
 	sources []*source
 	bytes   map[uint32]int // that left, by hash
-	delays  map[uint32]time.Duration
 	lost    map[drop.Reason]int
 	popped  func(f *Frame, now time.Duration)
 }

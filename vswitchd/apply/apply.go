@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,6 +48,8 @@ type Datapath interface {
 	PortStats(flow.PortNo) (port.Stats, error)
 	// Police changes what the port may receive.
 	Police(flow.PortNo, qos.Policing) error
+	// Shape changes how packets leave the port; nil is at once.
+	Shape(flow.PortNo, *qos.Egress) error
 }
 
 // An Opener opens the ports that an interface asks for.
@@ -322,7 +325,23 @@ func (a *Applier) open(b *ofproto.Bridge, i *ofproto.Iface) error {
 			a.o.Log.Warn(fmt.Sprintf("%s: failed to set policing: %v", i.Want.Name, err))
 		}
 	}
+	if !i.Want.QoS.Off() {
+		a.shape(i)
+	}
 	return nil
+}
+
+// shape has the datapath do what the interface's QoS says.
+func (a *Applier) shape(i *ofproto.Iface) {
+	e := i.Want.QoS
+	if e.Off() {
+		e = nil
+	}
+	if err := a.o.Datapath.Shape(i.No, e); err != nil {
+		a.o.Log.Warn(fmt.Sprintf("%s: failed to set QoS: %v", i.Want.Name, err))
+	} else if e != nil {
+		a.o.Log.Info(fmt.Sprintf("%s: QoS %s by the switch itself", i.Want.Name, e.Type))
+	}
 }
 
 // dummyNumber is the number in the datapath that the C daemon gives a port of
@@ -358,6 +377,9 @@ func (a *Applier) setInterface(s plan.SetInterface) {
 		if err := a.o.Datapath.Police(i.No, s.Want.Policing); err != nil {
 			a.o.Log.Warn(fmt.Sprintf("%s: failed to set policing: %v", s.Want.Name, err))
 		}
+	}
+	if !reflect.DeepEqual(have.QoS, s.Want.QoS) && i.No != 0 {
+		a.shape(i)
 	}
 	if !s.Want.Local && s.Want.Kind == desired.Internal && !bytes.Equal(have.MAC, s.Want.MAC) && s.Want.MAC != nil {
 		a.set(i, "MAC", func(p port.Admin) error { return p.SetMAC(s.Want.MAC) })

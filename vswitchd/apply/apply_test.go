@@ -134,7 +134,7 @@ func (w *world) Open(i *desired.Interface, s apply.Settings) (port.Port, error) 
 	return dummy.New(i.Name, dummy.Options{MAC: mac, MTU: s.MTU})
 }
 
-// Add, Remove, PortStats and Police implement apply.Datapath.
+// Add, Remove, PortStats, Police and Shape implement apply.Datapath.
 func (w *world) Add(p port.Port, _ flow.PortNo) (flow.PortNo, error) {
 	no := flow.PortNo(1)
 	for w.ports[no] != nil {
@@ -153,6 +153,11 @@ func (w *world) PortStats(no flow.PortNo) (port.Stats, error) { return w.ports[n
 
 func (w *world) Police(no flow.PortNo, p qos.Policing) error {
 	fmt.Fprintf(&w.log, "  policing port %d: %s\n", no, p)
+	return nil
+}
+
+func (w *world) Shape(no flow.PortNo, e *qos.Egress) error {
+	fmt.Fprintf(&w.log, "  shaping port %d: %s\n", no, e)
 	return nil
 }
 

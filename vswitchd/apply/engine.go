@@ -1,6 +1,7 @@
 package apply
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 
@@ -10,6 +11,8 @@ import (
 	"govs/datapath/port"
 	"govs/vswitchd/qos"
 )
+
+var errNoPort = errors.New("no such port in the datapath")
 
 // Engine makes a packet engine a Datapath. It gives ports numbers in turn: one
 // that became free is given again as late as possible, so that a megaflow that
@@ -80,4 +83,20 @@ func (e *Engine) Police(no flow.PortNo, p qos.Policing) error {
 		return e.SetPolicer(no, nil)
 	}
 	return e.SetPolicer(no, meter.New(p.Meter()))
+}
+
+// Shape implements Datapath. Rates and MTU that the row does not name are those
+// that the port has now.
+func (e *Engine) Shape(no flow.PortNo, want *qos.Egress) error {
+	if want == nil {
+		return e.SetShaper(no, nil)
+	}
+	for n, p := range e.Ports() {
+		if n == no {
+			st := p.State()
+			c := want.Shape(st.Speed, st.MTU)
+			return e.SetShaper(no, &c)
+		}
+	}
+	return errNoPort
 }

@@ -105,6 +105,7 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 				continue
 			}
 			i.Way, i.WhyNot = s.way(i)
+			i.Shaped = s.shapedBy(i)
 			seen := status.See(i)
 			if heard, ok := partners[i.Want.Name]; ok {
 				seen.Partner(heard)

@@ -215,6 +215,7 @@ type Interface struct {
 	Peer       string           // of a patch port
 	Options    map[string]string
 	Policing   qos.Policing
+	QoS        *qos.Egress // of its port; nil where there is none
 	LACP       LACPMember
 	Fake       bool // has no row, and stands for a bond (bond_fake_iface)
 }

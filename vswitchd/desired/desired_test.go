@@ -123,6 +123,9 @@ func printIface(b *strings.Builder, i *desired.Interface) {
 	if !i.Policing.Off() {
 		fmt.Fprintf(b, " policed to %s", i.Policing)
 	}
+	if i.QoS != nil {
+		fmt.Fprintf(b, " qos %s", i.QoS)
+	}
 	if i.LACP != (desired.LACPMember{}) {
 		fmt.Fprintf(b, " lacp %v", i.LACP)
 	}

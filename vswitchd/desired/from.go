@@ -231,9 +231,7 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 	case "true": // as it was spelled once
 		p.PriorityTags = "if-nonzero"
 	}
-	if row.QOS != nil {
-		b.problem("Port", row.UUID, "port %s: QoS not supported", row.Name)
-	}
+	egress := b.egress(row)
 	for _, iface := range byName(row.Interfaces, b.rows.Interfaces, (*vswitch.Interface).GetName) {
 		if owner, taken := b.ifs[iface.UUID]; taken {
 			b.problem("Interface", iface.UUID, "interface %s is already in port %s of bridge %s", iface.Name, owner.port, owner.bridge)
@@ -243,6 +241,11 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 		i := b.iface(br, row, iface)
 		if i.Error == "" {
 			i.Error = cannot
+		}
+		if egress != nil && i.Kind == Patch {
+			b.problem("Port", row.UUID, "port %s: QoS not supported on patch port %s", row.Name, i.Name)
+		} else {
+			i.QoS = egress
 		}
 		p.Interfaces = append(p.Interfaces, i)
 	}

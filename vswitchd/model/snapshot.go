@@ -21,6 +21,8 @@ type Snapshot struct {
 	SFlows     map[string]*vswitch.SFlow
 	IPFIXs     map[string]*vswitch.IPFIX
 	Collectors map[string]*vswitch.FlowSampleCollectorSet
+	QoS        map[string]*vswitch.QoS
+	Queues     map[string]*vswitch.Queue
 }
 
 // columns are those that a session monitors, by table, from the root of the
@@ -62,6 +64,8 @@ var columns = []struct {
 		"targets", "sampling", "obs_domain_id", "obs_point_id", "cache_active_timeout", "cache_max_flows", "other_config",
 	}},
 	{vswitch.FlowSampleCollectorSetTable, []string{"id", "bridge"}},
+	{vswitch.QoSTable, []string{"type", "queues", "other_config"}},
+	{vswitch.QueueTable, []string{"dscp", "other_config"}},
 }
 
 // A shallow copy of each table, in the order of columns.
@@ -118,6 +122,8 @@ func (r raw) snapshot() *Snapshot {
 		SFlows:     rows[*vswitch.SFlow](r[6]),
 		IPFIXs:     rows[*vswitch.IPFIX](r[7]),
 		Collectors: rows[*vswitch.FlowSampleCollectorSet](r[8]),
+		QoS:        rows[*vswitch.QoS](r[9]),
+		Queues:     rows[*vswitch.Queue](r[10]),
 	}
 	for _, row := range r[0] {
 		s.Root = row.(*vswitch.OpenvSwitch)

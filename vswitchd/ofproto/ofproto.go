@@ -78,6 +78,7 @@ type Iface struct {
 	Err    string      // why it is not open, for Interface.error
 	Way    string      // that packets take, for Interface.status; "" where there is but one
 	WhyNot string      // why they do not take the other one
+	Shaped string      // what its QoS is done by, "" where there is none
 	// Of a patch port, which has no Port:
 	MAC      net.HardwareAddr
 	Counters *xlate.Counters

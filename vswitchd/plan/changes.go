@@ -117,6 +117,9 @@ func ifaceChanges(have, want *desired.Interface) (changes []string) {
 	if have.Policing != want.Policing {
 		changes = append(changes, fmt.Sprintf("ingress policing %s to %s", have.Policing, want.Policing))
 	}
+	if !reflect.DeepEqual(have.QoS, want.QoS) {
+		changes = append(changes, fmt.Sprintf("qos %s to %s", have.QoS, want.QoS))
+	}
 	if want.Kind == desired.DummyNIC && !maps.Equal(have.Options, want.Options) {
 		changes = append(changes, fmt.Sprintf("options %v to %v", have.Options, want.Options))
 	}

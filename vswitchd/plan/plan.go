@@ -116,6 +116,9 @@ func (s AddInterface) String() string {
 	if !s.Want.Policing.Off() {
 		fmt.Fprintf(&b, " policed to %s", s.Want.Policing)
 	}
+	if s.Want.QoS != nil {
+		fmt.Fprintf(&b, " qos %s", s.Want.QoS)
+	}
 	return b.String()
 }
 

@@ -62,13 +62,16 @@ func portStatus(i *ofproto.Iface, state port.State) map[string]string {
 	if d, ok := i.Port.(port.Described); ok {
 		maps.Copy(status, d.Describe())
 	}
-	// Keys of our own: the way that packets take, and that the host's stack
-	// gets them, too.
+	// Keys of our own: the way that packets take, what the port's QoS is done
+	// by, and that the host's stack gets packets, too.
 	if i.Way != "" {
 		status["datapath"] = i.Way
 	}
 	if i.WhyNot != "" {
 		status["datapath_reason"] = i.WhyNot
+	}
+	if i.Shaped != "" {
+		status["qos"] = i.Shaped
 	}
 	if h, ok := i.Port.(interface{ HostSees() error }); ok {
 		if err := h.HostSees(); err != nil {

@@ -9,6 +9,8 @@
 //	netflow br0 targets=192.0.2.1:2055 active_timeout=60
 //	mirror br0 m1 select_all=true
 //	select m1 output_port=p1 select_src_port=p2,p3
+//	qos p1 type=linux-htb other_config:max-rate=1000000
+//	queue p1 5 dscp=8 other_config:min-rate=200000
 //	del p1
 //
 // "port" makes the interface of that name, too; a line for something that is
@@ -19,6 +21,7 @@ package modeltest
 import (
 	"crypto/sha1"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -38,6 +41,8 @@ type DB struct {
 	sflows  map[string]*vswitch.SFlow   // by bridge
 	ipfixs  map[string]*vswitch.IPFIX   // by bridge
 	mirrors map[string]*vswitch.Mirror
+	qos     map[string]*vswitch.QoS // by port
+	queues  []*vswitch.Queue
 	made    map[string]int
 }
 
@@ -51,6 +56,7 @@ func New() *DB {
 		sflows:  make(map[string]*vswitch.SFlow),
 		ipfixs:  make(map[string]*vswitch.IPFIX),
 		mirrors: make(map[string]*vswitch.Mirror),
+		qos:     make(map[string]*vswitch.QoS),
 		made:    make(map[string]int),
 	}
 	db.root = &vswitch.OpenvSwitch{UUID: db.uuid("Open_vSwitch", ".")}
@@ -71,7 +77,7 @@ func (db *DB) Do(line string) error {
 		return nil
 	}
 	verb, words := words[0], words[1:]
-	need := map[string]int{"open": 0, "bridge": 1, "port": 2, "iface": 1, "bond": 2, "netflow": 1, "sflow": 1, "ipfix": 1, "mirror": 2, "select": 2, "del": 1}
+	need := map[string]int{"open": 0, "bridge": 1, "port": 2, "iface": 1, "bond": 2, "netflow": 1, "sflow": 1, "ipfix": 1, "mirror": 2, "select": 2, "qos": 1, "queue": 2, "del": 1}
 	n, known := need[verb]
 	if !known || len(words) < n {
 		return fmt.Errorf("do not understand %q", line)
@@ -118,6 +124,10 @@ func (db *DB) Do(line string) error {
 		return set(db.mirror(words[0], words[1]), words[2:])
 	case "select":
 		return db.choose(words[0], words[1:])
+	case "qos":
+		return db.setQoS(words[0], words[1:])
+	case "queue":
+		return db.setQueue(words[0], words[1], words[2:])
 	case "del":
 		db.del(words[0])
 	}
@@ -165,6 +175,36 @@ func (db *DB) mirror(bridge, name string) *vswitch.Mirror {
 		b.Mirrors = append(b.Mirrors, m.UUID)
 	}
 	return m
+}
+
+// setQoS gives a port, which is there, a QoS row.
+func (db *DB) setQoS(port string, words []string) error {
+	p := db.ports[port]
+	if p == nil {
+		return fmt.Errorf("no port %s", port)
+	}
+	q := db.qos[port]
+	if q == nil {
+		q = &vswitch.QoS{UUID: db.uuid("QoS", port), Queues: make(map[int]string)}
+		db.qos[port] = q
+	}
+	p.QOS = &q.UUID
+	return set(q, words)
+}
+
+// setQueue gives the QoS row of a port another queue of that number.
+func (db *DB) setQueue(port, number string, words []string) error {
+	n, err := strconv.Atoi(number)
+	if err != nil || db.qos[port] == nil {
+		return fmt.Errorf("no queue %s of port %s", number, port)
+	}
+	q := &vswitch.Queue{UUID: db.uuid("Queue", port+"/"+number)}
+	db.queues = append(db.queues, q)
+	to := *db.qos[port] // the old row belongs to snapshots
+	to.Queues = maps.Clone(to.Queues)
+	to.Queues[n] = q.UUID
+	db.qos[port] = &to
+	return set(q, words)
 }
 
 // choose makes a mirror's columns refer to ports, given by name.
@@ -217,6 +257,14 @@ func (db *DB) Snapshot() *model.Snapshot {
 		SFlows:     make(map[string]*vswitch.SFlow),
 		IPFIXs:     make(map[string]*vswitch.IPFIX),
 		Mirrors:    make(map[string]*vswitch.Mirror),
+		QoS:        make(map[string]*vswitch.QoS),
+		Queues:     make(map[string]*vswitch.Queue),
+	}
+	for _, q := range db.qos {
+		s.QoS[q.UUID] = clone(q)
+	}
+	for _, q := range db.queues {
+		s.Queues[q.UUID] = clone(q)
 	}
 	for _, b := range db.bridges {
 		s.Bridges[b.UUID] = clone(b)

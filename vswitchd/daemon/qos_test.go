@@ -1,0 +1,94 @@
+package daemon_test
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"govs/vswitchd/daemon"
+)
+
+// sentBy is how many bytes left by a queue, "Default" or "Queue N".
+func (l *lab) sentBy(iface, queue string) int {
+	l.t.Helper()
+	_, after, _ := strings.Cut(l.appctl("qos/show", iface), queue+":\n")
+	m := regexp.MustCompile(`tx_bytes: (\d+)`).FindStringSubmatch(after)
+	if m == nil {
+		l.t.Fatalf("no %s of %s: %s", queue, iface, l.appctl("qos/show", iface))
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
+}
+
+// TestQoS has ports with QoS: TCP is no faster than they are, whatever went on
+// before in the kernel's flow cache, and fast again without it.
+func TestQoS(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, 3)
+	l := newLab(t, func(f func()) { n.within(n.at, f) })
+	l.start(daemon.Options{})
+	l.vsctl("add-br", "br0", "--", "add-port", "br0", "v1", "--", "add-port", "br0", "v2", "--", "add-port", "br0", "v3")
+	if err := n.transfer(1, 3, 4<<20); err != nil { // fills the cache
+		t.Fatal(err)
+	}
+	for _, x := range [][2]string{
+		{"qos/show v3", "QoS not configured on v3\n"},
+		{"qos/show nobody", "no such interface\novs-appctl: DIR/ctl: server returned an error\n"},
+		{"qos/show-types v3", "QoS type: linux-netem\nQoS type: linux-fq_codel\nQoS type: linux-codel\nQoS type: linux-hfsc\n" +
+			"QoS type: linux-noop\nQoS type: linux-sfq\nQoS type: linux-htb\nQoS type: egress-policer\n"},
+	} {
+		if got := l.appctl(strings.Fields(x[0])...); got != x[1] {
+			t.Errorf("%s: %q, want %q", x[0], got, x[1])
+		}
+	}
+	if out := l.vsctl("set", "Port", "v3", "qos=@q", "--", "--id=@q", "create", "QoS", "type=linux-htb", "other_config:max-rate=50000000",
+		"queues:1=@a", "queues:2=@b", "--", "--id=@a", "create", "Queue", "other_config:max-rate=10000000",
+		"--", "--id=@b", "create", "Queue", "other_config:max-rate=40000000"); strings.Contains(out, "ovs-vsctl") {
+		t.Fatal(out)
+	}
+	if got := l.vsctl("get", "Interface", "v3", "status:qos"); got != "\"linux-htb by the switch\"\n" {
+		t.Errorf("status of v3: %s", got)
+	}
+	timed := func(from, to, bytes int, least time.Duration) {
+		t.Helper()
+		start := time.Now()
+		if err := n.transfer(from, to, bytes); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took < least {
+			t.Errorf("%d bytes from host %d to host %d took %v, want %v at least", bytes, from, to, took, least)
+		}
+	}
+	// A tenth of a second's worth may wait in the queue when the sender is done.
+	timed(1, 3, 4<<20, 500*time.Millisecond) // 670 ms at 50 Mbit/s
+	if got := l.sentBy("v3", "Default"); got < 4<<20 {
+		t.Errorf("%d bytes by the default queue", got)
+	}
+	// Two guests have rates of their own.
+	for port, rate := range map[string]string{"v1": "10000000", "v2": "40000000"} {
+		if out := l.vsctl("set", "Port", port, "qos=@q", "--", "--id=@q", "create", "QoS", "type=linux-htb", "other_config:max-rate="+rate); strings.Contains(out, "ovs-vsctl") {
+			t.Fatal(out)
+		}
+	}
+	timed(3, 1, 1<<20, 600*time.Millisecond) // 840 ms
+	timed(3, 2, 4<<20, 600*time.Millisecond) // 840 ms
+	if got := l.sentBy("v1", "Default"); got < 1<<20 {
+		t.Errorf("%d bytes to host 1", got)
+	}
+
+	// A type that is not there leaves the port without QoS, and working.
+	if out := l.vsctl("set", "Port", "v3", "qos=@q", "--", "--id=@q", "create", "QoS", "type=magic"); strings.Contains(out, "ovs-vsctl") {
+		t.Fatal(out)
+	}
+	if got := l.appctl("qos/show", "v3"); got != "QoS not configured on v3\n" {
+		t.Errorf("%q", got)
+	}
+	if err := n.transfer(1, 3, 16<<20); err != nil {
+		t.Error(err)
+	}
+	if got := l.vsctl("--if-exists", "get", "Interface", "v3", "status:qos"); got != "\n" {
+		t.Errorf("status of v3 without QoS: %q", got)
+	}
+}
