@@ -80,7 +80,7 @@ demo-brctl: setup build ## brctl, a distro script, ifup and ifdown, busybox and 
 	@CGO_ENABLED=0 GOARCH=386 $(GO) build -buildvcs=false -trimpath -o out/caller-386 ./brcompat/brcompatd/testdata/caller
 	@tools/demo/demo steps-brctl
 
-demo-services: setup build ## bonds with LACP, mirrors, spanning trees and exporters, with Debian's switch and collectors at the other end
+demo-services: setup build ## bonds with LACP, mirrors, spanning trees, exporters and QoS, with Debian's switch and collectors at the other end
 	@tools/demo/demo steps-services
 
 install: build ## install below $(DESTDIR)$(PREFIX)
