@@ -198,10 +198,21 @@ func (w *worker) output(p *packet.Packet, no flow.PortNo) {
 		w.drop(drop.NoPort, p, nil)
 		return
 	}
-	if s := to.stage.Load(); s != nil && w.shape(s, p) {
-		return
+	class := uint32(0)
+	if s := to.stage.Load(); s != nil {
+		if s.device != nil {
+			class = s.class(w.queueID)
+		} else if w.shape(s, p) {
+			return
+		}
 	}
 	q := w.queue(to)
+	if q.class != class {
+		if q.batch.Len() > 0 {
+			w.transmit(q)
+		}
+		q.class = class
+	}
 	q.batch.Add(p)
 	if q.batch.Len() == packet.MaxBatch {
 		w.transmit(q)
@@ -221,7 +232,7 @@ func (w *worker) queue(to *member) *queue {
 	w.slot[to.no] = uint32(w.active)
 	q := w.queues[w.active]
 	w.active++
-	q.to = to
+	q.to, q.class = to, 0
 	return q
 }
 

@@ -103,7 +103,7 @@ func (e *Engine) remove(no flow.PortNo, m *member) error {
 	m.failed.Store(true) // what comes now was asked for
 	err := m.port.Close()
 	<-m.done
-	if s := m.stage.Swap(nil); s != nil {
+	if s := m.stage.Swap(nil); s != nil && s.device == nil {
 		s.end(true)
 	}
 	e.detach(m)

@@ -27,6 +27,9 @@ func (w *worker) transmit(q *queue) {
 		w.tally.sends++
 		w.tally.sent += uint64(n)
 		q.to.sending.Lock()
+		if s := q.to.stage.Load(); s != nil && s.device != nil {
+			s.device.Select(q.class)
+		}
 		err := q.to.port.Send(&w.chunk)
 		q.to.sending.Unlock()
 		if err != nil {

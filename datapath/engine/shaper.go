@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,18 +13,25 @@ import (
 	"govs/datapath/flow"
 	"govs/datapath/header"
 	"govs/datapath/packet"
+	"govs/datapath/port"
 	"govs/datapath/shape"
 )
 
 // noQueue is a packet's queue where none was selected for it.
 const noQueue = ^uint32(0)
 
-// A stage stands in front of a port that has a discipline: packets wait in its
-// scheduler, and its goroutine sends them.
+// A stage is what a port with a discipline has in front of its output: packets
+// wait in its scheduler, and its goroutine sends them. Where the port's device
+// does that, the stage only says in which queue.
 type stage struct {
 	e      *Engine
 	to     *member
 	conf   shape.Config
+	device port.Queueing // that does it, nil where the stage does
+	why    error         // why the device does not
+	queues map[uint32]bool
+
+	// Of a stage that does it:
 	dscp   map[uint32]uint8
 	start  time.Time // that the scheduler's time counts from
 	wake   chan struct{}
@@ -43,9 +53,12 @@ type loss struct {
 	why drop.Reason
 }
 
-// SetShaper puts a scheduler in front of the port's output; nil takes it away.
-// Packets that wait in one that was there before are sent. Megaflows that
-// output to such a port stay out of the flow cache.
+// SetShaper has packets leave the port as the configuration says; nil is at
+// once. The port's device does it where it can and no large segment would be
+// cut, else a scheduler here, to which the megaflows that output to the port
+// are kept out of the flow cache. Packets that wait in a scheduler that was
+// there before are sent. It belongs to the network namespace of the calling
+// thread.
 func (e *Engine) SetShaper(no flow.PortNo, c *shape.Config) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -57,67 +70,137 @@ func (e *Engine) SetShaper(no flow.PortNo, c *shape.Config) error {
 	if c == nil && old == nil {
 		return nil
 	}
-	var s *stage
-	if c != nil {
-		s = newStage(e, m, *c)
+	s := e.stage(m, c)
+	if s != nil && s.device == nil {
 		go s.run()
 	}
 	m.stage.Store(s)
 	if old != nil {
-		old.end(false)
+		if old.device == nil {
+			old.end(false)
+		} else if s == nil || s.device == nil {
+			if err := old.device.Shape(nil); err != nil {
+				e.log.Debug(fmt.Sprintf("%s: %v", m.port.Name(), err))
+			}
+		}
 	}
-	if s != nil && old == nil {
-		e.retry() // waits for an offer under way, which saw no stage
+	if cp := m.cached.Load(); cp != nil && (old != nil && old.device != nil || s != nil && s.device != nil) {
+		(*cp).Refresh() // other ways of sending may be right now
+	}
+	e.retry() // waits for an offer under way, which saw no stage
+	if s != nil && s.device == nil {
 		e.uncacheTo(no)
-	}
-	if s == nil {
-		e.retry()
 	}
 	return nil
 }
 
-// Shaper is the configuration of the port's scheduler and the counters of its
-// queues, nil where it has none.
-func (e *Engine) Shaper(no flow.PortNo) (*shape.Config, []shape.Stats) {
+// stage makes what the port is to have, nil where it is to have nothing.
+func (e *Engine) stage(m *member, c *shape.Config) *stage {
+	if c == nil {
+		return nil
+	}
+	s := &stage{e: e, to: m, conf: *c, queues: make(map[uint32]bool)}
+	q, ok := m.port.(port.Queueing)
+	switch {
+	case c.Kind == shape.External:
+		if !ok {
+			return nil
+		}
+		if err := errors.Join(q.Shape(nil), q.Pass(true)); err != nil {
+			e.log.Warn(fmt.Sprintf("%s: %v", m.port.Name(), err))
+			return nil
+		}
+		s.device = q
+		return s
+	case !ok:
+		s.why = errors.New("the port has no device of which the kernel does it")
+	case c.Kind != shape.HTB:
+		s.why = errors.New("only linux-htb is asked of the kernel")
+	case !c.Light():
+		s.why = errors.New("large segments are cut at such rates")
+	case marks(c):
+		s.why = errors.New("packets are marked")
+	default:
+		if s.why = q.Shape(&s.conf); s.why == nil {
+			s.device = q
+			for _, q := range c.Queues {
+				s.queues[q.ID] = true
+			}
+			return s
+		}
+	}
+	s.begin()
+	return s
+}
+
+func marks(c *shape.Config) bool {
+	return slices.ContainsFunc(c.Queues, func(q shape.Queue) bool { return q.DSCP >= 0 })
+}
+
+// Shaping is what SetShaper has come to.
+type Shaping struct {
+	shape.Config
+	Stats  []shape.Stats // of the queues
+	Device bool          // the port's device does it
+	Why    error         // why it does not
+}
+
+// Shaping is what has become of the port's configuration, nil where it has none.
+func (e *Engine) Shaping(no flow.PortNo) *Shaping {
 	m := e.member(no)
 	if m == nil {
-		return nil, nil
+		return nil
 	}
 	s := m.stage.Load()
 	if s == nil {
-		return nil, nil
+		return nil
+	}
+	out := &Shaping{Config: s.conf, Device: s.device != nil, Why: s.why}
+	if s.device != nil {
+		out.Stats = s.device.Shaped()
+		return out
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &s.conf, s.sched.Stats()
+	out.Stats = s.sched.Stats()
+	return out
 }
 
-// shaped says whether the actions output to a port with a scheduler.
+// shaped says whether the actions output to a port with a scheduler here.
 func (e *Engine) shaped(actions []action.Action) bool {
 	for _, a := range actions {
 		if out, ok := a.(action.Output); ok {
-			if m := e.member(out.Port); m != nil && m.stage.Load() != nil {
-				return true
+			if m := e.member(out.Port); m != nil {
+				if s := m.stage.Load(); s != nil && s.device == nil {
+					return true
+				}
 			}
 		}
 	}
 	return false
 }
 
-func newStage(e *Engine, to *member, c shape.Config) *stage {
-	s := &stage{
-		e: e, to: to, conf: c, start: e.clock.Now(), dscp: make(map[uint32]uint8),
-		wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
-	}
-	for _, q := range c.Queues {
+// begin makes the stage one that does it itself.
+func (s *stage) begin() {
+	s.dscp = make(map[uint32]uint8)
+	s.start = s.e.clock.Now()
+	s.wake, s.stop, s.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	for _, q := range s.conf.Queues {
 		if q.DSCP >= 0 {
 			s.dscp[q.ID] = uint8(q.DSCP)
 		}
 	}
-	s.sched = shape.New(c, func(f shape.Frame, why drop.Reason) {
+	s.sched = shape.New(s.conf, func(f shape.Frame, why drop.Reason) {
 		s.lost = append(s.lost, loss{f.Packet, flow.PortNo(f.In), why})
 	})
-	return s
+}
+
+// class is the device's queue for a packet.
+func (s *stage) class(queueID uint32) uint32 {
+	if s.queues[queueID] {
+		return queueID
+	}
+	return 0
 }
 
 // end ends the stage: what waits in it is sent, or dropped when the port is

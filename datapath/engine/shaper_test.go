@@ -1,6 +1,10 @@
 package engine
 
 import (
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -47,7 +51,7 @@ func TestShaperKeepsTheRate(t *testing.T) {
 		r.receive(1, icmp)
 	}
 	r.next(2, 2) // the burst, and one into debt
-	_, stats := r.Shaper(2)
+	stats := r.Shaping(2).Stats
 	if len(stats) != 1 || stats[0].Waiting != 48 || stats[0].Packets != 2 || stats[0].Bytes != 212 {
 		t.Errorf("%+v", stats)
 	}
@@ -60,7 +64,7 @@ func TestShaperKeepsTheRate(t *testing.T) {
 	r.next(2, 37)
 	r.receive(1, icmp)
 	r.next(2, 1)
-	if c, _ := r.Shaper(2); c != nil {
+	if r.Shaping(2) != nil {
 		t.Error("there still is a scheduler")
 	}
 	r.drops(nil)
@@ -105,7 +109,7 @@ func TestQueues(t *testing.T) {
 			t.Errorf("%d packets with %#x, want %d: %v", marks[mark], mark, n, marks)
 		}
 	}
-	_, stats := r.Shaper(2)
+	stats := r.Shaping(2).Stats
 	if stats[0].Packets != 8 || stats[1].Packets != 4 || stats[2].Packets != 2 {
 		t.Errorf("%+v", stats)
 	}
@@ -159,7 +163,7 @@ func TestShaperCutsSegments(t *testing.T) {
 	if sent := r.next(2, 1); sent[0].Offload.GSO != packet.GSOTCPv4 {
 		t.Errorf("%+v", sent[0].Offload)
 	}
-	if _, s := r.Shaper(2); s[0].Bytes != 10540 || s[0].Packets != 1 {
+	if s := r.Shaping(2).Stats; s[0].Bytes != 10540 || s[0].Packets != 1 {
 		t.Errorf("%+v, want the bytes of 10 frames", s)
 	}
 	r.shape(2, &shape.Config{Rate: 8 * mbit, MTU: 20000})
@@ -192,6 +196,115 @@ func TestShaperAndFlowCache(t *testing.T) {
 	r.shape(2, nil)
 	r.receive(1, icmp)
 	c.expect(t, "install 1:2")
+}
+
+// A queueing is a port whose device does what a scheduler would.
+type queueing struct {
+	*dummy.Port
+	mu     sync.Mutex
+	err    error
+	shaped *shape.Config
+	passes bool
+	queue  uint32
+	sent   []string // by queue, and how many
+}
+
+func (q *queueing) Pass(on bool) error {
+	q.passes = on
+	return nil
+}
+
+func (q *queueing) Shape(c *shape.Config) error {
+	if q.err != nil && c != nil {
+		return q.err
+	}
+	q.shaped, q.passes = c, c != nil
+	return nil
+}
+
+func (q *queueing) Shaped() []shape.Stats { return []shape.Stats{{Packets: 77}} }
+
+func (q *queueing) Select(queue uint32) { q.queue = queue }
+
+func (q *queueing) Send(b *packet.Batch) error {
+	q.mu.Lock()
+	q.sent = append(q.sent, fmt.Sprintf("%d:%d", q.queue, b.Len()))
+	q.mu.Unlock()
+	return q.Port.Send(b)
+}
+
+// TestShapingByDevice leaves it to the device where that can and nothing has
+// to be done to packets: they go by the queues that were selected, and
+// megaflows stay in the flow cache.
+func TestShapingByDevice(t *testing.T) {
+	r := newRig(t, 1, Options{}, dummy.Options{})
+	p, err := dummy.New("p2", dummy.Options{Keep: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &queueing{Port: p}
+	if err := r.AddPort(2, q); err != nil {
+		t.Fatal(err)
+	}
+	c := new(fakeCache)
+	r.SetFlowCache(c)
+	r.receive(1, icmp)
+	r.receive(1, icmp)
+	c.expect(t, "attach 1", "attach 2", "install 1:2")
+	gig := &shape.Config{Rate: 1000 * mbit, Queues: []shape.Queue{{DSCP: -1}, {ID: 3, DSCP: -1}}}
+	r.shape(2, gig)
+	c.expect(t, "refresh 2")
+	if x := r.Shaping(2); !x.Device || x.Stats[0].Packets != 77 || q.shaped.Rate != gig.Rate || !q.passes {
+		t.Errorf("%+v", x)
+	}
+	r.table.set(func(*flow.Key) (flow.Fields, []action.Action) {
+		choose := func(queue uint32) action.Action { return action.SetPriority{Queue: queue} }
+		out := action.Output{Port: 2}
+		return 0, []action.Action{out, out, choose(3), out, choose(9), out, choose(3), out, out, out}
+	})
+	r.Flush()
+	q.sent = nil
+	r.receive(1, icmp)
+	q.mu.Lock()
+	if want := []string{"0:2", "3:1", "0:1", "3:3"}; !slices.Equal(q.sent, want) {
+		t.Errorf("sent by the queues %q, want %q", q.sent, want)
+	}
+	q.mu.Unlock()
+
+	for _, test := range []struct {
+		c    *shape.Config
+		err  error
+		want string // why the device does not
+	}{
+		{&shape.Config{Rate: 100 * mbit, Queues: []shape.Queue{{DSCP: -1}}}, nil, "large segments are cut at such rates"},
+		{gig, nil, ""},
+		{&shape.Config{Rate: 1000 * mbit, Queues: []shape.Queue{{DSCP: 46}}}, nil, "packets are marked"},
+		{&shape.Config{Kind: shape.SFQ}, nil, "only linux-htb is asked of the kernel"},
+		{gig, errors.New("not here"), "not here"},
+		{&shape.Config{Kind: shape.External}, nil, ""},
+	} {
+		q.err = test.err
+		r.shape(2, test.c)
+		x := r.Shaping(2)
+		if test.want == "" != x.Device || !x.Device && x.Why.Error() != test.want {
+			t.Errorf("%+v, want %q", x, test.want)
+		}
+		if x.Device != q.passes || (q.shaped != nil) != (x.Device && x.Kind == shape.HTB) {
+			t.Errorf("%+v: passes %v, shaped %v", x, q.passes, q.shaped)
+		}
+	}
+	r.shape(2, nil)
+	if q.passes || q.shaped != nil || r.Shaping(2) != nil {
+		t.Error("the device does something, and nothing is wanted")
+	}
+	r.shape(1, gig)
+	if x := r.Shaping(1); x.Device || x.Why == nil {
+		t.Errorf("%+v of a port without a device", x)
+	}
+	r.shape(1, &shape.Config{Kind: shape.External})
+	if r.Shaping(1) != nil {
+		t.Error("a port without a device has one of somebody else")
+	}
 }
 
 func BenchmarkShaped(b *testing.B) {

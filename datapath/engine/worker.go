@@ -66,6 +66,7 @@ type worker struct {
 // A queue is what a batch has for one output port.
 type queue struct {
 	to    *member
+	class uint32 // of the device's queues
 	batch packet.Batch
 }
 

@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"govs/datapath/packet"
+	"govs/datapath/shape"
 )
 
 // Errors that a Port returns, to be tested with errors.Is.
@@ -126,6 +127,26 @@ type Guard interface {
 	// is not bound yet or has another guard. The function ends the guard; it
 	// is called once, after the socket was closed or given another guard.
 	Guard(index int, socket syscall.RawConn) (release func(), err error)
+}
+
+// A Queueing is a port on a device that has a queueing discipline of the
+// kernel's. What is sent passes it by, unless it is asked otherwise.
+type Queueing interface {
+	// Pass has what is sent go through the device's discipline, whatever that
+	// is, or pass it by.
+	Pass(on bool) error
+	// Shape gives the device a discipline that does what is configured, and has
+	// what is sent go through it; nil takes it away again. The error wraps
+	// ErrUnsupported where this kernel or this device cannot, or the device has
+	// a discipline of somebody else's, which stays. What a device was given
+	// outlives the port, and ends when another one is opened on it. It belongs
+	// to the network namespace of the calling thread.
+	Shape(*shape.Config) error
+	// Shaped are the counters of the queues of that discipline.
+	Shaped() []shape.Stats
+	// Select says in which of its queues waits what is sent next. It is called
+	// as Send is, one at a time.
+	Select(queue uint32)
 }
 
 // A Guarded is a port on a device of which another Guard can take hold.

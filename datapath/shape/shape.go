@@ -80,6 +80,8 @@ const (
 	CoDel               // what waits too long is dropped (RFC 8289)
 	FQCoDel             // both (RFC 8290)
 	Netem               // delay and loss
+
+	External // none: whoever has configured the port's device does it
 )
 
 // Config is what a scheduler does. Fields that its kind does not name are of
@@ -167,6 +169,28 @@ func (c *Config) Whole(queue uint32) int {
 		return math.MaxInt
 	}
 	return max(burst, int(perSecond(rate)*stretch.Seconds()))
+}
+
+// Light says whether a large segment of any length keeps no queue busy for
+// long, so that none would be cut.
+func (c *Config) Light() bool {
+	for i := range c.Queues {
+		if c.Whole(c.Queues[i].ID) < packet.MaxFrame {
+			return false
+		}
+	}
+	return c.Kind == HTB && len(c.Queues) > 0
+}
+
+// Room is how many bytes may wait in a queue of the kind HTB: what leaves in a
+// tenth of a second, within bounds.
+func (c *Config) Room(queue uint32) int {
+	for _, q := range c.Queues {
+		if q.ID == queue {
+			return q.room(c.Rate)
+		}
+	}
+	return mostRoom
 }
 
 // perSecond is a rate in bytes.

@@ -50,6 +50,22 @@ const (
 	leastLen  = 1000 // frames, as many as a device's queue has by default
 )
 
+// most is the queue's highest rate, at a port of that rate; 0 is no limit.
+func (q *Queue) most(port uint64) uint64 {
+	if q.Max == 0 || port != 0 && q.Max > port {
+		return port
+	}
+	return q.Max
+}
+
+func (q *Queue) room(port uint64) int {
+	rate := q.most(port)
+	if rate == 0 {
+		return mostRoom
+	}
+	return min(max(int(perSecond(rate)*queueTime.Seconds()), q.Burst, leastRoom), mostRoom)
+}
+
 // mostQuantum is what the queue with the highest guaranteed rate sends in a
 // turn, in bytes; the others send in proportion, but no less than a frame.
 // (With Linux's htb turns are the same for all from 16 Mbit/s on.)
@@ -77,21 +93,15 @@ func newTree(c Config, lost Lost) *tree {
 		if t.byID[q.ID] != nil {
 			continue
 		}
-		ceil := q.Max
-		if ceil == 0 || c.Rate != 0 && ceil > c.Rate {
-			ceil = c.Rate
-		}
+		ceil := q.most(c.Rate)
 		at, _ := slices.BinarySearch(priorities, q.Priority)
 		l := &leaf{
 			id:    q.ID,
 			own:   bucket{rate: perSecond(q.Min), depth: float64(max(q.Burst, c.MTU))},
 			most:  bucket{rate: perSecond(ceil), depth: float64(max(q.Burst, c.MTU))},
 			level: &t.levels[at], quantum: max(int(mostQuantum*float64(q.Min)/float64(most)), c.MTU),
-			room:  mostRoom,
+			room:  q.room(c.Rate),
 			stats: Stats{Queue: q.ID},
-		}
-		if ceil != 0 {
-			l.room = min(max(int(perSecond(ceil)*queueTime.Seconds()), q.Burst, leastRoom), mostRoom)
 		}
 		l.limit = cmp.Or(c.Limit, max(leastLen, l.room/128))
 		t.leaves = append(t.leaves, l)

@@ -48,8 +48,9 @@ type Datapath interface {
 	PortStats(flow.PortNo) (port.Stats, error)
 	// Police changes what the port may receive.
 	Police(flow.PortNo, qos.Policing) error
-	// Shape changes how packets leave the port; nil is at once.
-	Shape(flow.PortNo, *qos.Egress) error
+	// Shape changes how packets leave the port; nil is at once. It says what
+	// does that.
+	Shape(flow.PortNo, *qos.Egress) (by string, err error)
 }
 
 // An Opener opens the ports that an interface asks for.
@@ -221,6 +222,9 @@ func (a *Applier) removeInterface(s plan.RemoveInterface) {
 	if i.OFPort != 0 {
 		a.o.Log.Info(fmt.Sprintf("bridge %s: deleted interface %s on port %d", s.Bridge, s.Name, i.OFPort))
 	}
+	if i.Want.QoS != nil && i.No != 0 {
+		_, _ = a.o.Datapath.Shape(i.No, nil) // its device may stay
+	}
 	a.close(i)
 	b.Numbers.Give(i.OFPort)
 	delete(b.Ifaces, s.Name)
@@ -325,7 +329,7 @@ func (a *Applier) open(b *ofproto.Bridge, i *ofproto.Iface) error {
 			a.o.Log.Warn(fmt.Sprintf("%s: failed to set policing: %v", i.Want.Name, err))
 		}
 	}
-	if !i.Want.QoS.Off() {
+	if i.Want.QoS != nil {
 		a.shape(i)
 	}
 	return nil
@@ -333,14 +337,11 @@ func (a *Applier) open(b *ofproto.Bridge, i *ofproto.Iface) error {
 
 // shape has the datapath do what the interface's QoS says.
 func (a *Applier) shape(i *ofproto.Iface) {
-	e := i.Want.QoS
-	if e.Off() {
-		e = nil
-	}
-	if err := a.o.Datapath.Shape(i.No, e); err != nil {
+	by, err := a.o.Datapath.Shape(i.No, i.Want.QoS)
+	if err != nil {
 		a.o.Log.Warn(fmt.Sprintf("%s: failed to set QoS: %v", i.Want.Name, err))
-	} else if e != nil {
-		a.o.Log.Info(fmt.Sprintf("%s: QoS %s by the switch itself", i.Want.Name, e.Type))
+	} else if i.Want.QoS != nil {
+		a.o.Log.Info(fmt.Sprintf("%s: QoS %s by %s", i.Want.Name, i.Want.QoS.Type, by))
 	}
 }
 
@@ -441,7 +442,18 @@ func (a *Applier) Lost(b *ofproto.Bridge, i *ofproto.Iface) {
 	a.o.Log.Warn(fmt.Sprintf("bridge %s: device of interface %s vanished", b.Want.Name, i.Want.Name))
 }
 
-// Close takes everything down.
+// Unshape has packets leave all ports at once.
+func (a *Applier) Unshape() {
+	for _, b := range a.Switch.Bridges {
+		for _, i := range b.Ifaces {
+			if i.Want.QoS != nil && i.No != 0 {
+				_, _ = a.o.Datapath.Shape(i.No, nil)
+			}
+		}
+	}
+}
+
+// Close takes everything down. What devices do for QoS stays: see Unshape.
 func (a *Applier) Close() {
 	for _, b := range a.Switch.Bridges {
 		for _, i := range b.Ifaces {

@@ -156,9 +156,9 @@ func (w *world) Police(no flow.PortNo, p qos.Policing) error {
 	return nil
 }
 
-func (w *world) Shape(no flow.PortNo, e *qos.Egress) error {
+func (w *world) Shape(no flow.PortNo, e *qos.Egress) (string, error) {
 	fmt.Fprintf(&w.log, "  shaping port %d: %s\n", no, e)
-	return nil
+	return "the test", nil
 }
 
 // handler writes messages of level Info and above, indented.

@@ -9,6 +9,7 @@ import (
 	"govs/datapath/flow"
 	"govs/datapath/meter"
 	"govs/datapath/port"
+	"govs/datapath/shape"
 	"govs/vswitchd/qos"
 )
 
@@ -87,16 +88,30 @@ func (e *Engine) Police(no flow.PortNo, p qos.Policing) error {
 
 // Shape implements Datapath. Rates and MTU that the row does not name are those
 // that the port has now.
-func (e *Engine) Shape(no flow.PortNo, want *qos.Egress) error {
+func (e *Engine) Shape(no flow.PortNo, want *qos.Egress) (by string, err error) {
 	if want == nil {
-		return e.SetShaper(no, nil)
+		return "", e.SetShaper(no, nil)
 	}
 	for n, p := range e.Ports() {
 		if n == no {
 			st := p.State()
 			c := want.Shape(st.Speed, st.MTU)
-			return e.SetShaper(no, &c)
+			err := e.SetShaper(no, &c)
+			return By(e.Shaping(no)), err
 		}
 	}
-	return errNoPort
+	return "", errNoPort
+}
+
+// By says what does what a port's QoS asks for, and why not the kernel.
+func By(x *engine.Shaping) string {
+	switch {
+	case x == nil:
+		return "nobody"
+	case x.Kind == shape.External:
+		return "the device's own queueing discipline"
+	case x.Device:
+		return "the kernel"
+	}
+	return fmt.Sprintf("the switch (%v)", x.Why)
 }

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"os/exec"
 	"regexp"
 	"strconv"
 	"strings"
@@ -48,7 +49,7 @@ func TestQoS(t *testing.T) {
 		"--", "--id=@b", "create", "Queue", "other_config:max-rate=40000000"); strings.Contains(out, "ovs-vsctl") {
 		t.Fatal(out)
 	}
-	if got := l.vsctl("get", "Interface", "v3", "status:qos"); got != "\"linux-htb by the switch\"\n" {
+	if got := l.vsctl("get", "Interface", "v3", "status:qos"); got != "\"linux-htb by the switch (large segments are cut at such rates)\"\n" {
 		t.Errorf("status of v3: %s", got)
 	}
 	timed := func(from, to, bytes int, least time.Duration) {
@@ -90,5 +91,94 @@ func TestQoS(t *testing.T) {
 	}
 	if got := l.vsctl("--if-exists", "get", "Interface", "v3", "status:qos"); got != "\n" {
 		t.Errorf("status of v3 without QoS: %q", got)
+	}
+}
+
+// TestQoSByKernel has a rate at which the kernel does it: packets go on in the
+// flow cache. An administrator's discipline stays, and is obeyed where the row
+// says so.
+func TestQoSByKernel(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, 2)
+	l := newLab(t, func(f func()) { n.within(n.at, f) })
+	l.start(daemon.Options{})
+	l.vsctl("add-br", "br0", "--", "add-port", "br0", "v1", "--", "add-port", "br0", "v2")
+	set := func(row ...string) {
+		t.Helper()
+		if out := l.vsctl(append([]string{"set", "Port", "v2", "qos=@q", "--", "--id=@q", "create", "QoS"}, row...)...); strings.Contains(out, "ovs-vsctl") {
+			t.Fatal(out)
+		}
+	}
+	status := func() string { return strings.Trim(l.vsctl("get", "Interface", "v2", "status:qos"), "\"\n") }
+	qdisc := func() string {
+		out, _ := exec.Command("ip", "netns", "exec", n.at, "tc", "qdisc", "show", "dev", "v2", "root").Output()
+		return strings.Join(append(strings.Fields(string(out)), "?", "?")[1:2], "")
+	}
+	if qdisc() == "?" {
+		t.Skip("needs tc(8)")
+	}
+	if err := n.transfer(1, 2, 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	set("type=linux-htb", "other_config:max-rate=400000000")
+	if got := status(); strings.Contains(got, "the kernel gives no qdisc htb") {
+		t.Skip(got)
+	} else if got != "linux-htb by the kernel" {
+		t.Errorf("status of v2: %s", got)
+	}
+	start := time.Now()
+	if err := n.transfer(1, 2, 32<<20); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took < 500*time.Millisecond { // 670 ms at 400 Mbit/s
+		t.Errorf("32 MB took %v\n%s", took, l.appctl("dpctl/dump-flows", "-m"))
+	}
+	if got := l.sentBy("v2", "Default"); got < 32<<20 {
+		t.Errorf("%d bytes by the default queue", got)
+	}
+	l.vsctl("clear", "Port", "v2", "qos")
+	if got := qdisc(); got != "noqueue" {
+		t.Errorf("%s is left", got)
+	}
+
+	// The end of the switch gives the device back.
+	set("type=linux-htb", "other_config:max-rate=400000000")
+	l.sw.Cleanup()
+	l.quit()
+	if got := qdisc(); got != "noqueue" {
+		t.Errorf("%s is left by a switch that cleaned up", got)
+	}
+	l.start(daemon.Options{})
+	if got := status(); got != "linux-htb by the kernel" {
+		t.Errorf("status of v2 after a restart: %s", got)
+	}
+	l.vsctl("del-port", "v2")
+	if got := qdisc(); got != "noqueue" {
+		t.Errorf("%s is left by a port that is gone", got)
+	}
+	l.vsctl("add-port", "br0", "v2")
+
+	// An administrator has a discipline of his own.
+	if out, err := exec.Command("ip", "netns", "exec", n.at, "tc", "qdisc", "add", "dev", "v2", "root", "tbf", "rate", "50mbit", "burst", "70kb", "latency", "100ms").CombinedOutput(); err != nil {
+		t.Skipf("no qdisc tbf: %s", out)
+	}
+	set("type=linux-htb", "other_config:max-rate=400000000")
+	if got := status(); got != "linux-htb by the switch (the device has a queueing discipline of somebody else, tbf)" {
+		t.Errorf("status of v2: %s", got)
+	}
+	set("type=linux-noop")
+	if got := status(); got != "linux-noop by the device's own queueing discipline" {
+		t.Errorf("status of v2: %s", got)
+	}
+	start = time.Now()
+	if err := n.transfer(1, 2, 4<<20); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took < 500*time.Millisecond { // 670 ms at 50 Mbit/s
+		t.Errorf("4 MB took %v through a discipline of 50 Mbit/s", took)
+	}
+	l.quit()
+	if got := qdisc(); got != "tbf" {
+		t.Errorf("%s is left of the administrator's tbf", got)
 	}
 }

@@ -281,7 +281,9 @@ func (s *Switch) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c := s.offload.cache; c != nil && !s.offload.cleanup {
-		c.Keep()
+		c.Keep() // and packets go on to be shaped by devices
+	} else {
+		s.applier.Unshape()
 	}
 	s.applier.Close()
 	_ = s.engine.Close()

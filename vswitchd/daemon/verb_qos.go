@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"govs/vswitchd/apply"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 	"govs/vswitchd/qos"
@@ -23,8 +24,8 @@ func (s *Switch) verbsQoS(r Registrar) {
 	}
 	add("qos/show", func(i *ofproto.Iface) string {
 		if !i.Want.QoS.Off() {
-			if c, stats := s.engine.Shaper(i.No); c != nil {
-				return i.Want.QoS.Show(i.Want.Name, c, stats)
+			if x := s.engine.Shaping(i.No); x != nil {
+				return i.Want.QoS.Show(i.Want.Name, &x.Config, x.Stats)
 			}
 		}
 		return fmt.Sprintf("QoS not configured on %s\n", i.Want.Name)
@@ -43,11 +44,8 @@ func (s *Switch) verbsQoS(r Registrar) {
 
 // shapedBy is what an interface's QoS is done by, for its status.
 func (s *Switch) shapedBy(i *ofproto.Iface) string {
-	if i.No == 0 || i.Want.QoS.Off() {
+	if i.No == 0 || i.Want.QoS == nil {
 		return ""
 	}
-	if c, _ := s.engine.Shaper(i.No); c == nil {
-		return ""
-	}
-	return i.Want.QoS.Type + " by the switch"
+	return i.Want.QoS.Type + " by " + apply.By(s.engine.Shaping(i.No))
 }

@@ -44,7 +44,7 @@ var disciplines = []discipline{
 	{name: "linux-fq_codel", kind: shape.FQCoDel, keys: []string{"target", "limit", "interval", "flows", "quantum"}},
 	{name: "linux-codel", kind: shape.CoDel, keys: []string{"target", "limit", "interval"}},
 	{name: "linux-hfsc", kind: shape.HTB, queues: true, keys: []string{"max-rate"}},
-	{name: Noop},
+	{name: Noop, kind: shape.External},
 	{name: "linux-sfq", kind: shape.SFQ, keys: []string{"perturb", "quantum"}},
 	{name: "linux-htb", kind: shape.HTB, queues: true, keys: []string{"max-rate"}},
 	{name: "egress-policer", kind: shape.Policer, keys: []string{"cir", "cbs"}},
@@ -106,7 +106,7 @@ func (e *Egress) Check() (problems []string, ok bool) {
 	return problems, true
 }
 
-// Off says whether nothing is done to packets.
+// Off says whether the switch does nothing to packets.
 func (e *Egress) Off() bool { return e == nil || e.Type == Noop }
 
 // String is the configuration in a few words.

@@ -81,6 +81,8 @@ type Port struct {
 	rx receiver
 	tx sender
 
+	queueing queueing
+
 	closed  atomic.Bool
 	mu      sync.Mutex // dropped
 	dropped uint64     // by the socket, so far
@@ -122,6 +124,7 @@ func (p *Port) open(name string, o Options) error {
 		p.file.Close()
 		return err
 	}
+	_ = p.Unqueue() // what a process before has left
 	p.rx.init(p)
 	p.tx.init(p)
 	if o.Guard != nil {
