@@ -4,7 +4,7 @@
 //
 // Usage:
 //
-//	bench [-rounds N] [-seconds N] [-only db|ovsdb|ctl|packets|datapath] [-rows REGEXP]
+//	bench [-rounds N] [-seconds N] [-only db|ovsdb|ctl|packets|datapath|qos] [-rows REGEXP]
 //
 // The rounds are interleaved (A, B, C, A, B, C, ...) and the median of each
 // measure counts, for machines are noisy. Packets need root: the bench runs
@@ -66,6 +66,15 @@
 // sender's and the hosts' part is in it, and where a switch drops most of what
 // comes, that is in it, too.
 //
+// # QoS
+//
+// "-only qos" has ports of several rates (linux-htb) between hosts: as the switch
+// chooses by itself, with its own scheduler, and with the C switch, whose hosts
+// have their offloads off. "Of what the rate allows" is the data received by
+// the part of frames of 1514 bytes that is data. UDP is sent at one and a half times
+// the rate. Beside it, in one process, frames of a high class wait while the queue
+// of a low one is full.
+//
 // # Commands
 //
 // "-only ctl" runs commands of ours and of Debian's in turns, on a database with
@@ -107,7 +116,7 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "interleaved rounds")
 	flag.Float64Var(&o.seconds, "seconds", 0, "length of one measurement; 0: 1 for databases, 3 for packets")
-	flag.StringVar(&o.only, "only", "", "db, ovsdb (the long table of db), ctl, packets or datapath (packets, and how the engine grows); db, ctl and packets where nothing is said")
+	flag.StringVar(&o.only, "only", "", "db, ovsdb (the long table of db), ctl, packets datapath (packets, and how the engine grows) or qos; db, ctl and packets where nothing is said")
 	flag.StringVar(&o.rows, "rows", "", "only the measures of databases with a row whose name matches this regular expression")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of our programs")
 	flag.StringVar(&o.theirs, "theirs", "", "folder of Debian's programs")
@@ -149,6 +158,9 @@ func run(o options) error {
 		if err := commands(o); err != nil {
 			return err
 		}
+	}
+	if o.only == "qos" {
+		return qos(o)
 	}
 	if o.only == "datapath" {
 		if err := datapath(o); err != nil {

@@ -24,6 +24,9 @@ type wire struct {
 	o       options
 	dir     string
 	results map[resultKey][]float64
+
+	measures []packetMeasure
+	queues   []string // that go with a QoS row, for ovs-vsctl
 }
 
 // A packetRow is a row of the table, with the ratios to reach: by the best C way
@@ -75,10 +78,8 @@ const hosts = 4
 
 // packets compares the switches and prints the table.
 func packets(o options) error {
-	for _, args := range []string{"mount -t tmpfs tmpfs /run", "mkdir -p /run/netns", "mount -t sysfs sysfs /sys", "ip link set lo up"} {
-		if err := sh(args); err != nil {
-			return err
-		}
+	if err := ownRun(); err != nil {
+		return err
 	}
 	wires := []*wire{
 		{name: "govs, eBPF", up: (*wire).govs, down: (*wire).stopSwitch},
@@ -89,7 +90,7 @@ func packets(o options) error {
 		{name: "Linux bridge", up: (*wire).bridge, down: func(*wire) { _ = sh("ip link del br0") }},
 	}
 	for i, w := range wires {
-		w.o, w.results = o, map[resultKey][]float64{}
+		w.o, w.results, w.measures = o, map[resultKey][]float64{}, packetMeasures
 		w.dir = filepath.Join(o.dir, fmt.Sprintf("wire%d", i))
 	}
 	for range o.rounds {
@@ -107,6 +108,16 @@ func packets(o options) error {
 	for i, m := range packetMeasures {
 		for j, r := range m.rows {
 			r.print(wires, resultKey{i, j})
+		}
+	}
+	return nil
+}
+
+// ownRun gives the bench a /run and a /sys of its own.
+func ownRun() error {
+	for _, args := range []string{"mount -t tmpfs tmpfs /run", "mkdir -p /run/netns", "mount -t sysfs sysfs /sys", "ip link set lo up"} {
+		if err := sh(args); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -190,7 +201,7 @@ func (w *wire) round() error {
 		return err
 	}
 	defer w.down(w)
-	for i, m := range packetMeasures {
+	for i, m := range w.measures {
 		for pair := range hosts / 2 { // the switch learns the hosts
 			if err := sh(fmt.Sprintf("ip netns exec h%d ping -c 5 -i 0.05 -W 5 10.1.1.%d", 2*pair, 2*pair+2)); err != nil {
 				return err
@@ -458,7 +469,16 @@ func received(host string) (uint64, error) {
 
 // ping is the round trip in microseconds: the median, and what 99 of 100 stay below.
 func (w *wire) ping() ([]float64, error) {
-	out, err := exec.Command("ip", "netns", "exec", "h0", "ping", "-c", "1000", "-i", "0.002", "10.1.1.2").Output()
+	all, err := w.pings(1000, "0.002")
+	if err != nil {
+		return nil, err
+	}
+	return []float64{all[len(all)/2], all[len(all)*99/100]}, nil
+}
+
+// pings are so many round trips in microseconds, sorted.
+func (w *wire) pings(n int, interval string) ([]float64, error) {
+	out, err := exec.Command("ip", "netns", "exec", "h0", "ping", "-c", strconv.Itoa(n), "-i", interval, "10.1.1.2").Output()
 	if err != nil {
 		return nil, fmt.Errorf("ping: %w: %s", err, out)
 	}
@@ -476,5 +496,5 @@ func (w *wire) ping() ([]float64, error) {
 		return nil, fmt.Errorf("ping printed %q", out)
 	}
 	slices.Sort(all)
-	return []float64{all[len(all)/2], all[len(all)*99/100]}, nil
+	return all, nil
 }
