@@ -30,9 +30,9 @@ test: setup-test build ## install what the tests need, then run them all with -r
 	@tools/lint/test
 	@$(MAKE) --no-print-directory fuzz
 
-test-services: setup-test ## bonds, LACP, spanning trees and mirrors, with the switches at the other ends
-	$(GO) test -race ./vswitchd/bond ./vswitchd/lacp ./vswitchd/bpdu ./vswitchd/stp ./vswitchd/rstp
-	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance' ./vswitchd/daemon ./vswitchd/xlate
+test-services: setup-test ## bonds, LACP, spanning trees, mirrors and QoS, with the switches at the other ends
+	$(GO) test -race ./vswitchd/bond ./vswitchd/lacp ./vswitchd/bpdu ./vswitchd/stp ./vswitchd/rstp ./datapath/shape ./vswitchd/qos
+	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance|QoS' ./vswitchd/daemon ./vswitchd/xlate
 
 fuzz: ## run every fuzz target for FUZZTIME (3s)
 	@tools/lint/fuzz $(FUZZTIME)

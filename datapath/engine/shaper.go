@@ -34,15 +34,15 @@ type stage struct {
 	// Of a stage that does it:
 	dscp   map[uint32]uint8
 	start  time.Time // that the scheduler's time counts from
-	wake   chan struct{}
-	stop   chan struct{}
+	alarm  alarm
+	ending atomic.Bool
+	gone   bool // what still waits has nowhere to go; set before ending
 	done   chan struct{}
-	closed atomic.Bool
-	gone   bool // what still waits has nowhere to go; set before stop is closed
 
-	mu    sync.Mutex
-	sched shape.Scheduler
-	lost  []loss
+	mu     sync.Mutex
+	closed bool // nothing is pushed any more
+	sched  shape.Scheduler
+	lost   []loss
 }
 
 // A loss is a packet that the scheduler dropped, to be told of when its lock is
@@ -184,7 +184,7 @@ func (e *Engine) shaped(actions []action.Action) bool {
 func (s *stage) begin() {
 	s.dscp = make(map[uint32]uint8)
 	s.start = s.e.clock.Now()
-	s.wake, s.stop, s.done = make(chan struct{}, 1), make(chan struct{}), make(chan struct{})
+	s.alarm, s.done = newAlarm(s.e.clock), make(chan struct{})
 	for _, q := range s.conf.Queues {
 		if q.DSCP >= 0 {
 			s.dscp[q.ID] = uint8(q.DSCP)
@@ -207,8 +207,10 @@ func (s *stage) class(queueID uint32) uint32 {
 // gone.
 func (s *stage) end(gone bool) {
 	s.gone = gone
-	close(s.stop)
+	s.ending.Store(true)
+	s.alarm.ring()
 	<-s.done
+	s.alarm.close() // nothing is pushed any more, so nobody rings
 }
 
 // shape puts a copy of the packet in hand, of which w.key is the key, into a
@@ -253,19 +255,15 @@ func (w *worker) shape(s *stage, p *packet.Packet) bool {
 // push hands a packet to the scheduler, which has it from then on.
 func (s *stage) push(f shape.Frame) {
 	s.mu.Lock()
-	if s.closed.Load() { // it was replaced while the packet was under way
+	if s.closed { // it was replaced while the packet was under way
 		s.mu.Unlock()
 		s.e.lose(&loss{f.Packet, flow.PortNo(f.In), drop.QueueFull}, s.to)
 		return
 	}
-	sooner := s.sched.Push(f, s.e.clock.Since(s.start))
-	s.unlock()
-	if sooner {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
+	if s.sched.Push(f, s.e.clock.Since(s.start)) {
+		s.alarm.ring()
 	}
+	s.unlock()
 }
 
 // unlock gives the lock back, and tells of what was lost.
@@ -290,27 +288,18 @@ func (s *stage) run() {
 	w := newWorker(s.e, nil)
 	w.shard = int(s.to.no)
 	q := &queue{to: s.to}
-	timer := s.e.clock.NewTimer(time.Hour)
-	defer timer.Stop()
-	for {
+	for !s.ending.Load() {
 		next := s.fetch(q)
-		if q.batch.Len() > 0 {
+		switch {
+		case q.batch.Len() > 0:
 			s.send(w, q)
-			continue
-		}
-		var due <-chan time.Time
-		if next != shape.Never {
-			timer.Reset(max(next-s.e.clock.Since(s.start), 0))
-			due = timer.C()
-		}
-		select {
-		case <-due:
-		case <-s.wake:
-		case <-s.stop:
-			s.finish(w, q)
-			return
+		case next == shape.Never:
+			s.alarm.wait(shape.Never)
+		default:
+			s.alarm.wait(next - s.e.clock.Since(s.start))
 		}
 	}
+	s.finish(w, q)
 }
 
 // fetch takes up to a batch of what is to leave now. It says when the next one
@@ -346,7 +335,7 @@ func (s *stage) send(w *worker, q *queue) {
 // finish empties the stage.
 func (s *stage) finish(w *worker, q *queue) {
 	s.mu.Lock()
-	s.closed.Store(true)
+	s.closed = true
 	s.mu.Unlock()
 	for {
 		s.mu.Lock()
