@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -189,6 +190,9 @@ func (s *stage) begin() {
 		if q.DSCP >= 0 {
 			s.dscp[q.ID] = uint8(q.DSCP)
 		}
+	}
+	if s.conf.Seed == 0 {
+		s.conf.Seed = rand.Uint64() // nobody is to know which flows share a place
 	}
 	s.sched = shape.New(s.conf, func(f shape.Frame, why drop.Reason) {
 		s.lost = append(s.lost, loss{f.Packet, flow.PortNo(f.In), why})

@@ -1,8 +1,11 @@
 package daemon_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -180,5 +183,68 @@ func TestQoSByKernel(t *testing.T) {
 	l.quit()
 	if got := qdisc(); got != "tbf" {
 		t.Errorf("%s is left of the administrator's tbf", got)
+	}
+}
+
+var sentCounts = regexp.MustCompile(`(tx_\w+): \d+`)
+
+// TestQoSAsC gives the C switch and ours the same rows, at random: qos/show
+// prints the same, but for the counters.
+func TestQoSAsC(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, 0)
+	there := n.add("far")
+	n.cable(n.at, "p0", n.add("end"), "e0")
+	n.cable(there, "p0", n.add("fend"), "e0")
+	ours, theirs := newOurs(n, n.at), newForeign(n, there)
+	both := func(args ...string) {
+		t.Helper()
+		for _, sw := range []far{ours, theirs} {
+			if out := sw.vsctl(args...); strings.Contains(out, "ovs-vsctl") {
+				t.Fatal(out)
+			}
+		}
+	}
+	both("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev", "--", "add-port", "br0", "p0")
+	both("set", "Port", "p0", "qos=@q", "--", "--id=@q", "create", "QoS", "type=linux-htb")
+	if got := theirs.appctl("qos/show", "p0"); !strings.HasPrefix(got, "QoS: p0 linux-htb\n") {
+		t.Skip("the C switch has no linux-htb here: ", got)
+	}
+	r := rand.New(rand.NewPCG(7, 9))
+	rate := func() string {
+		return []string{"0", "1", "8000", "100000", "12345678", "999999999", "10000000000", "-5", "fast", "12x", " 7"}[r.IntN(11)]
+	}
+	for range 40 {
+		row := []string{"set", "Port", "p0", "qos=@q", "--", "--id=@q", "create", "QoS", "type=linux-htb"}
+		// C has no rates beyond 34 Gbit/s, which is what a negative one comes to.
+		if x := rate(); r.IntN(3) > 0 && x[0] != '-' {
+			row = append(row, fmt.Sprintf("other_config:max-rate=%q", x))
+		}
+		var queues []string
+		for _, id := range []int{0, 1, 2, 9, 61439}[:r.IntN(6)] {
+			if r.IntN(4) == 0 {
+				continue
+			}
+			row = append(row, fmt.Sprintf("queues:%d=@q%d", id, id))
+			queues = append(queues, "--", fmt.Sprintf("--id=@q%d", id), "create", "Queue", "external_ids:a=b")
+			for _, key := range []string{"min-rate", "max-rate", "burst"} {
+				if r.IntN(2) == 0 {
+					queues = append(queues, fmt.Sprintf("other_config:%s=%q", key, rate()))
+				}
+			}
+			if r.IntN(3) == 0 {
+				queues = append(queues, fmt.Sprintf("other_config:priority=%d", r.IntN(5)))
+			}
+		}
+		row = append(row, queues...)
+		both(row...)
+		show := func(sw far) string { // C has the queues in the order of a hash table
+			parts := strings.Split(strings.TrimSpace(sentCounts.ReplaceAllString(sw.appctl("qos/show", "p0"), "$1: N")), "\n\n")
+			slices.Sort(parts[1:])
+			return strings.Join(parts, "\n\n")
+		}
+		if got, want := show(ours), show(theirs); got != want {
+			t.Errorf("%s\n--- C\n%s--- ours\n%s", strings.Join(row[5:], " "), want, got)
+		}
 	}
 }

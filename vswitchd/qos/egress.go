@@ -3,6 +3,7 @@ package qos
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -79,16 +80,16 @@ func (e *Egress) Check() (problems []string, ok bool) {
 	if d == nil {
 		return []string{fmt.Sprintf("QoS type %q not supported", e.Type)}, false
 	}
-	number := func(what string, options map[string]string, keys []string) {
+	check := func(what string, options map[string]string, keys []string) {
 		for _, key := range keys {
 			if text, there := options[key]; there {
-				if _, err := strconv.ParseUint(text, 10, 64); err != nil {
+				if _, ok := number(text); !ok {
 					problems = append(problems, fmt.Sprintf("%s other_config:%s: %q is not a number; the default it is", what, key, text))
 				}
 			}
 		}
 	}
-	number("QoS", e.Options, d.keys)
+	check("QoS", e.Options, d.keys)
 	if !d.queues {
 		e.Queues = nil
 		return problems, true
@@ -99,7 +100,7 @@ func (e *Egress) Check() (problems []string, ok bool) {
 			problems = append(problems, fmt.Sprintf("queue %d: %s has queues up to %d", q.ID, e.Type, MaxQueue))
 			continue
 		}
-		number(fmt.Sprintf("queue %d", q.ID), q.Options, queueKeys)
+		check(fmt.Sprintf("queue %d", q.ID), q.Options, queueKeys)
 		kept = append(kept, q)
 	}
 	e.Queues = kept
@@ -143,13 +144,33 @@ const (
 	codelLimit     = 10240
 )
 
+// number reads a number as C does: there may be space in front, and what is
+// negative is very much.
+func number(text string) (uint64, bool) {
+	text = strings.TrimLeft(text, " \t\n\v\f\r")
+	digits, negative := strings.CutPrefix(text, "-")
+	if !negative {
+		digits = strings.TrimPrefix(text, "+")
+	}
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if negative {
+		n = -n
+	}
+	return n, err == nil
+}
+
 // option is a number, or the default.
 func option(options map[string]string, key string, otherwise uint64) uint64 {
-	if n, err := strconv.ParseUint(options[key], 10, 64); err == nil {
-		return n
+	if text, there := options[key]; there {
+		if n, ok := number(text); ok {
+			return n
+		}
 	}
 	return otherwise
 }
+
+// whole is a rate in whole bytes a second, as C has them.
+func whole(bits uint64) uint64 { return bits / 8 * 8 }
 
 // Shape is what the engine's scheduler does, on a link of that speed in bits a
 // second, 0 where it is not known, and that MTU in bytes, 0 for 1500. Rates
@@ -168,7 +189,7 @@ func (e *Egress) Shape(speed uint64, mtu int) shape.Config {
 	}
 	switch d.kind {
 	case shape.HTB:
-		c.Rate = cmp.Or(option(e.Options, "max-rate", 0), speed, defaultRate)
+		c.Rate = cmp.Or(whole(option(e.Options, "max-rate", 0)), whole(speed), defaultRate)
 		queues := e.Queues
 		if len(queues) == 0 || queues[0].ID != 0 {
 			queues = slices.Insert(slices.Clone(queues), 0, EgressQueue{DSCP: -1})
@@ -200,15 +221,12 @@ func (e *Egress) Shape(speed uint64, mtu int) shape.Config {
 // port's rate.
 func (e *Egress) queue(q *EgressQueue, rate uint64, mtu int) shape.Queue {
 	least := uint64(mtu) * 8
-	low := min(max(option(q.Options, "min-rate", 0), least), rate)
-	high := option(q.Options, "max-rate", 0)
-	if high == 0 {
-		high = rate
-	}
+	low := min(max(whole(option(q.Options, "min-rate", 0)), least), rate)
+	high := whole(cmp.Or(option(q.Options, "max-rate", 0), rate))
 	out := shape.Queue{ID: q.ID, DSCP: int8(q.DSCP), Min: low, Max: min(max(high, low), rate)}
 	if e.Type != "linux-hfsc" {
 		const slack = 64
-		out.Burst = int(min(max(option(q.Options, "burst", 0), uint64(mtu+slack)*8), 1<<33) / 8)
+		out.Burst = int(min(max(option(q.Options, "burst", 0)/8, uint64(mtu+slack)), math.MaxUint32))
 		out.Priority = uint32(option(q.Options, "priority", 0))
 	}
 	return out

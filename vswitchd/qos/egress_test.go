@@ -156,9 +156,9 @@ func TestCheck(t *testing.T) {
 	}{
 		{Egress{Type: "linux-htb", Options: options("max-rate=1", "color=blue"), Queues: []EgressQueue{{ID: 3, DSCP: 9, Options: options("burst=5")}}},
 			nil, true, "linux-htb max-rate 1 queue 3 dscp 9 burst 5"},
-		{Egress{Type: "linux-htb", Options: options("max-rate=fast"), Queues: []EgressQueue{{ID: 1, DSCP: -1, Options: options("priority=-1")}, {ID: 61440}}},
-			[]string{`QoS other_config:max-rate: "fast" is not a number; the default it is`, `queue 1 other_config:priority: "-1" is not a number; the default it is`,
-				"queue 61440: linux-htb has queues up to 61439"}, true, "linux-htb max-rate fast queue 1 priority -1"},
+		{Egress{Type: "linux-htb", Options: options("max-rate=fast"), Queues: []EgressQueue{{ID: 1, DSCP: -1, Options: options("priority=1x")}, {ID: 61440}}},
+			[]string{`QoS other_config:max-rate: "fast" is not a number; the default it is`, `queue 1 other_config:priority: "1x" is not a number; the default it is`,
+				"queue 61440: linux-htb has queues up to 61439"}, true, "linux-htb max-rate fast queue 1 priority 1x"},
 		{Egress{Type: "linux-sfq", Queues: []EgressQueue{{ID: 1}}}, nil, true, "linux-sfq"},
 		{Egress{Type: "linux-noop"}, nil, true, "linux-noop"},
 		{Egress{Type: "magic"}, []string{`QoS type "magic" not supported`}, false, "magic"},
