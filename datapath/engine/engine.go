@@ -5,7 +5,8 @@
 // key, finds the key's megaflow (in its own exact-match cache, else in the
 // classifier that all share, else by asking the Translator and installing
 // what it says), carries out the actions, and at the end of the batch sends
-// what came together for each output port. Beside them runs one revalidator:
+// what came together for each output port. A port with QoS has a second one,
+// which sends what waits in its scheduler. Beside them runs one revalidator:
 // about twice a second it credits traffic to where the megaflows came from,
 // expires idle ones, and asks the Translator again after Changed.
 //

@@ -97,6 +97,9 @@ func short(p *packet.Packet, mtu int) bool {
 // those before first need nothing.
 func (w *worker) complete(q *queue, st *port.State, first int) {
 	for i, p := range q.batch.Packets {
+		if q.from != nil {
+			w.key.InPort = q.from[i]
+		}
 		switch {
 		case i < first:
 			w.ready.Add(p)

@@ -317,17 +317,22 @@ func (s *stage) fetch(q *queue) (next time.Duration) {
 		if !ok {
 			return at
 		}
-		q.batch.Add(f.Packet)
+		q.add(&f)
 	}
 	return now
+}
+
+func (q *queue) add(f *shape.Frame) {
+	q.batch.Add(f.Packet)
+	q.from = append(q.from, flow.PortNo(f.In))
 }
 
 // send sends a batch and frees it.
 func (s *stage) send(w *worker, q *queue) {
 	w.now, w.tags = s.e.clock.Now(), int(s.e.tags.Load())
 	mine := append(w.mine[:0], q.batch.Packets...)
-	w.key.InPort = 0
 	w.transmit(q)
+	q.from = q.from[:0]
 	w.finish()
 	for i, p := range mine {
 		p.Free()
@@ -352,7 +357,7 @@ func (s *stage) finish(w *worker, q *queue) {
 				s.lost = append(s.lost, loss{f.Packet, flow.PortNo(f.In), drop.NoPort})
 				continue
 			}
-			q.batch.Add(f.Packet)
+			q.add(&f)
 		}
 		s.unlock()
 		if q.batch.Len() == 0 {

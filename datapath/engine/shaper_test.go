@@ -140,11 +140,32 @@ func TestShaperDrops(t *testing.T) {
 	r.next(2, 1)
 	r.Execute(p, 1, to(2))
 	r.drops(map[drop.Reason]uint64{drop.QueueFull: 9})
+	// What cannot be sent when its time has come is told of, too.
+	if err := r.ports[2].SetUp(false); err != nil {
+		t.Fatal(err)
+	}
+	r.clock.Warp(2*time.Second, 0)
+	told := func() bool {
+		n := int(r.Drops().Total(drop.PortDown))
+		return n > 0 && n+r.Shaping(2).Stats[0].Waiting == 10
+	}
+	for end := time.Now().Add(30 * time.Second); !told() && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+	for _, s := range r.DropSamples() {
+		if s.Port != 1 || s.Out != 2 {
+			t.Errorf("%+v", s)
+		}
+	}
+	down := r.Drops().Total(drop.PortDown)
+	if down == 0 {
+		t.Error("frames for a port that is down left no trace")
+	}
 	// What waits for a port that goes is told of.
 	if err := r.RemovePort(2); err != nil {
 		t.Fatal(err)
 	}
-	r.drops(map[drop.Reason]uint64{drop.QueueFull: 9, drop.NoPort: 10})
+	r.drops(map[drop.Reason]uint64{drop.QueueFull: 9, drop.PortDown: down, drop.NoPort: 10 - down})
 }
 
 // TestShaperCutsSegments says that a large segment is cut where it would keep

@@ -68,6 +68,7 @@ type queue struct {
 	to    *member
 	class uint32 // of the device's queues
 	batch packet.Batch
+	from  []flow.PortNo // of a stage: where the packets entered
 }
 
 func newWorker(e *Engine, in *member) *worker {

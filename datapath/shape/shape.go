@@ -23,7 +23,9 @@
 package shape
 
 import (
+	"cmp"
 	"math"
+	"slices"
 	"time"
 
 	"govs/datapath/drop"
@@ -143,7 +145,7 @@ const stretch = 2 * time.Millisecond
 
 // Whole is how many bytes on the wire a large segment of the queue may have
 // and not be cut: 2 ms of the queue's highest rate, or its burst. Where there
-// is no rate, any number.
+// is no rate, any number. A queue that is not there is the first one.
 func (c *Config) Whole(queue uint32) int {
 	switch c.Kind {
 	case HTB:
@@ -152,45 +154,34 @@ func (c *Config) Whole(queue uint32) int {
 	default:
 		return math.MaxInt
 	}
-	rate, burst := c.Rate, 0
-	if len(c.Queues) > 0 {
-		q := &c.Queues[0]
-		for i := range c.Queues {
-			if c.Queues[i].ID == queue {
-				q = &c.Queues[i]
-			}
-		}
-		if q.Max != 0 && (rate == 0 || q.Max < rate) {
-			rate = q.Max
-		}
-		burst = q.Burst
+	if len(c.Queues) == 0 {
+		return new(Queue).whole(c.Rate)
 	}
+	i, ok := slices.BinarySearchFunc(c.Queues, queue, func(q Queue, id uint32) int { return cmp.Compare(q.ID, id) })
+	if !ok {
+		i = 0
+	}
+	return c.Queues[i].whole(c.Rate)
+}
+
+// whole is Config.Whole, at a port of that rate.
+func (q *Queue) whole(port uint64) int {
+	rate := q.most(port)
 	if rate == 0 {
 		return math.MaxInt
 	}
-	return max(burst, int(perSecond(rate)*stretch.Seconds()))
+	return max(q.Burst, int(perSecond(rate)*stretch.Seconds()))
 }
 
 // Light says whether a large segment of any length keeps no queue busy for
 // long, so that none would be cut.
 func (c *Config) Light() bool {
 	for i := range c.Queues {
-		if c.Whole(c.Queues[i].ID) < packet.MaxFrame {
+		if c.Queues[i].whole(c.Rate) < packet.MaxFrame {
 			return false
 		}
 	}
 	return c.Kind == HTB && len(c.Queues) > 0
-}
-
-// Room is how many bytes may wait in a queue of the kind HTB: what leaves in a
-// tenth of a second, within bounds.
-func (c *Config) Room(queue uint32) int {
-	for _, q := range c.Queues {
-		if q.ID == queue {
-			return q.room(c.Rate)
-		}
-	}
-	return mostRoom
 }
 
 // perSecond is a rate in bytes.

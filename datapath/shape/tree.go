@@ -58,7 +58,9 @@ func (q *Queue) most(port uint64) uint64 {
 	return q.Max
 }
 
-func (q *Queue) room(port uint64) int {
+// Room is how many bytes may wait in the queue, at a port of that rate in bits
+// a second: what leaves in a tenth of a second, within bounds.
+func (q *Queue) Room(port uint64) int {
 	rate := q.most(port)
 	if rate == 0 {
 		return mostRoom
@@ -100,7 +102,7 @@ func newTree(c Config, lost Lost) *tree {
 			own:   bucket{rate: perSecond(q.Min), depth: float64(max(q.Burst, c.MTU))},
 			most:  bucket{rate: perSecond(ceil), depth: float64(max(q.Burst, c.MTU))},
 			level: &t.levels[at], quantum: max(int(mostQuantum*float64(q.Min)/float64(most)), c.MTU),
-			room:  q.room(c.Rate),
+			room:  q.Room(c.Rate),
 			stats: Stats{Queue: q.ID},
 		}
 		l.limit = cmp.Or(c.Limit, max(leastLen, l.room/128))

@@ -119,7 +119,7 @@ func (d *Device) classes(h *netlink.Handle, c *shape.Config) error {
 		if err != nil {
 			return err
 		}
-		if err := d.bound(q.ID+1, c.Room(q.ID)); err != nil {
+		if err := d.bound(q.ID+1, q.Room(c.Rate)); err != nil {
 			return err
 		}
 	}
