@@ -328,6 +328,73 @@ func TestShapingByDevice(t *testing.T) {
 	}
 }
 
+// TestShaperChanges changes what is in front of a port while packets flow, by
+// the real clock: every packet is sent once, or counted as dropped.
+func TestShaperChanges(t *testing.T) {
+	e := New(Options{Translator: &table{decide: forward(2)}})
+	defer e.Close()
+	in, err := dummy.New("in", dummy.Options{Queue: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := dummy.New("out", dummy.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := &queueing{Port: out}
+	for no, p := range []port.Port{in, q} {
+		if err := e.AddPort(flow.PortNo(no+1), p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	frame, err := flow.ComposeText(icmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop, pushed := make(chan struct{}), make(chan uint64)
+	go func() {
+		n := uint64(0)
+		for {
+			select {
+			case <-stop:
+				pushed <- n
+				return
+			default:
+				if in.Receive(frame) == nil {
+					n++
+				} else {
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+		}
+	}()
+	slow := &shape.Config{Rate: 50 * mbit, Queues: []shape.Queue{{DSCP: -1}}}
+	fast := &shape.Config{Rate: 1000 * mbit, Queues: []shape.Queue{{DSCP: -1}}}
+	for n := range 60 {
+		c := []*shape.Config{slow, nil, fast, slow, {Kind: shape.Netem, Latency: time.Millisecond}, {Kind: shape.External}, {Kind: shape.FQCoDel},
+			{Kind: shape.Policer, Rate: 20 * mbit, Burst: 2000}, fast, nil}[n%10]
+		if err := e.SetShaper(2, c); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(2 * time.Millisecond) // for packets of it
+	}
+	if err := e.SetShaper(2, nil); err != nil {
+		t.Fatal(err)
+	}
+	close(stop)
+	want := <-pushed
+	if err := in.Wait(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var dropped uint64
+	for _, why := range drop.Reasons() {
+		dropped += e.Drops().Total(why)
+	}
+	if sent := out.Stats().TxPackets; sent+dropped != want || sent == 0 {
+		t.Errorf("of %d packets %d were sent and %d dropped", want, sent, dropped)
+	}
+}
+
 func BenchmarkShaped(b *testing.B) {
 	e := New(Options{Translator: &table{decide: forward(2)}})
 	defer e.Close()

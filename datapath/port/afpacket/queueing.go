@@ -45,12 +45,12 @@ func (p *Port) Shape(c *shape.Config) error {
 	if p.Gone() || p.closed.Load() {
 		return p.over()
 	}
-	had := p.queueing.conf.Load() != nil
-	if c == nil && !had {
+	old := p.queueing.conf.Load()
+	if c == nil && old == nil {
 		return p.Pass(false)
 	}
-	if err := p.Queue(c); err != nil {
-		if had {
+	if err := p.Queue(c, old); err != nil {
+		if old != nil {
 			_ = p.Unqueue()
 			p.queueing.conf.Store(nil)
 			_ = p.Pass(false)

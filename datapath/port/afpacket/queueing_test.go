@@ -2,6 +2,8 @@ package afpacket
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,6 +83,19 @@ func TestQueueing(t *testing.T) {
 	}
 	if p.Across() {
 		t.Error("packets would pass the discipline by")
+	}
+
+	// Other rates of the same queues, which count on.
+	faster := &shape.Config{MTU: 1514, Rate: 2e9, Queues: slices.Clone(c.Queues)}
+	faster.Queues[1].Max = 7e8
+	if err := sw.Do(func() error { return p.Shape(faster) }); err != nil {
+		t.Error(err)
+	}
+	if got := counts(); got != want {
+		t.Errorf("%v packets by the queues after a change, want %v", got, want)
+	}
+	if out, err := sw.Run("tc", "class", "show", "dev", "p0"); err == nil && (!strings.Contains(out, "rate 100Mbit ceil 700Mbit") || !strings.Contains(out, "rate 2Gbit")) {
+		t.Errorf("classes after a change:\n%s", out)
 	}
 
 	// Another configuration, and none.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -39,12 +40,13 @@ func (c cannot) Error() string { return string(c) }
 func (c cannot) Is(target error) bool { return target == port.ErrUnsupported }
 
 // Queue gives the device a queueing discipline of the kernel's that has the
-// queues of the configuration, of the kind HTB; nil takes it away. One that is
-// neither ours nor what the kernel gives by default stays. The error wraps
-// port.ErrUnsupported where the device has such a one, the kernel has no htb,
-// or the configuration is of another kind. It belongs to the network namespace
-// of the calling thread.
-func (d *Device) Queue(c *shape.Config) error {
+// queues of the configuration, of the kind HTB; nil takes it away. old is what
+// it gave before, nil for none: where the queues are the same ones, what waits
+// in them stays. A discipline that is neither ours nor what the kernel gives by
+// default stays. The error wraps port.ErrUnsupported where the device has such
+// a one, the kernel has no htb, or the configuration is of another kind. It
+// belongs to the network namespace of the calling thread.
+func (d *Device) Queue(c, old *shape.Config) error {
 	if c == nil {
 		return d.Unqueue()
 	}
@@ -54,6 +56,10 @@ func (d *Device) Queue(c *shape.Config) error {
 	return d.links.use(func(h *netlink.Handle) error {
 		if err := d.vacant(h); err != nil {
 			return err
+		}
+		same := func(a, b shape.Queue) bool { return a.ID == b.ID }
+		if old != nil && slices.EqualFunc(c.Queues, old.Queues, same) && d.classes(h, c) == nil {
+			return nil
 		}
 		_ = h.QdiscDel(ours(d.index)) // which fails where there is none
 		if err := h.QdiscAdd(ours(d.index)); err != nil {
@@ -89,13 +95,13 @@ func (d *Device) vacant(h *netlink.Handle) error {
 	return nil
 }
 
-// classes makes the classes of the queues below a new discipline.
+// classes makes the classes of the queues, or changes them.
 func (d *Device) classes(h *netlink.Handle, c *shape.Config) error {
 	add := func(minor, parent uint32, a netlink.HtbClassAttrs) error {
 		class := netlink.NewHtbClass(netlink.ClassAttrs{
 			LinkIndex: d.index, Handle: netlink.MakeHandle(major, uint16(minor)), Parent: netlink.MakeHandle(major, uint16(parent)),
 		}, a)
-		if err := h.ClassAdd(class); err != nil {
+		if err := h.ClassReplace(class); err != nil {
 			return fmt.Errorf("class %x of qdisc htb: %w", minor, err)
 		}
 		return nil
@@ -129,7 +135,7 @@ func (d *Device) classes(h *netlink.Handle, c *shape.Config) error {
 // bound gives a class a queue of so many bytes, instead of a thousand segments
 // of any length.
 func (d *Device) bound(minor uint32, bytes int) error {
-	req := nl.NewNetlinkRequest(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_EXCL|unix.NLM_F_ACK)
+	req := nl.NewNetlinkRequest(unix.RTM_NEWQDISC, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK)
 	req.AddData(&nl.TcMsg{Family: nl.FAMILY_ALL, Ifindex: int32(d.index), Parent: netlink.MakeHandle(major, uint16(minor))})
 	req.AddData(nl.NewRtAttr(nl.TCA_KIND, nl.ZeroTerminated("bfifo")))
 	req.AddData(nl.NewRtAttr(nl.TCA_OPTIONS, binary.NativeEndian.AppendUint32(nil, uint32(bytes)))) // struct tc_fifo_qopt
