@@ -11,22 +11,24 @@ import (
 // A fair scheduler has flows take turns (SFQ), drops what has waited for too
 // long (CoDel), or does both (FQCoDel). CoDel is one flow.
 type fair struct {
-	lost   Lost
-	mtu    int
-	codel  bool
-	sparse bool // flows that come anew go first
-	limit  int
-	aqm    codel
-
+	flows
 	perturb time.Duration
-	salt    uint32
 	last    time.Duration // when the salt changed
+	limit   int
+	stats   Stats
+}
 
-	flows    []turn
+// flows are queues of flows, which take turns. The zero value has no places yet.
+type flows struct {
+	turns    []turn
+	aqm      *codel // nil where nothing is dropped for its age
+	sparse   bool   // flows that come anew go first
 	quantum  int
+	mtu      int
+	salt     uint32
+	lost     Lost
 	new, old list
 	n, bytes int // that wait in all
-	stats    Stats
 }
 
 // A turn is a flow, or some that have the same hash.
@@ -59,39 +61,29 @@ const (
 const maxFlows = 65536
 
 func newFair(c Config, lost Lost) *fair {
-	f := &fair{
-		lost: lost, mtu: c.MTU, quantum: max(cmp.Or(c.Quantum, c.MTU), 1), perturb: c.Perturb,
-		salt: uint32(c.Seed), new: empty, old: empty,
+	f := &fair{perturb: c.Perturb}
+	f.flows = flows{
+		mtu: c.MTU, quantum: max(cmp.Or(c.Quantum, c.MTU), 1), salt: uint32(c.Seed),
+		lost: func(frame Frame, why drop.Reason) {
+			f.stats.Dropped++
+			lost(frame, why)
+		},
 	}
-	flows := 1
+	places := 1
 	switch c.Kind {
 	case SFQ:
-		flows, f.limit = sfqFlows, cmp.Or(c.Limit, SFQLimit)
+		places, f.limit = sfqFlows, cmp.Or(c.Limit, SFQLimit)
 	case CoDel:
-		f.codel, f.limit = true, cmp.Or(c.Limit, CoDelLimit)
+		f.limit = cmp.Or(c.Limit, CoDelLimit)
 	case FQCoDel:
-		f.codel, f.sparse = true, true
-		flows, f.limit = min(max(cmp.Or(c.Flows, FQCoDelFlows), 1), maxFlows), cmp.Or(c.Limit, FQCoDelLimit)
+		f.sparse = true
+		places, f.limit = min(max(cmp.Or(c.Flows, FQCoDelFlows), 1), maxFlows), cmp.Or(c.Limit, FQCoDelLimit)
 	}
-	f.flows = make([]turn, flows)
-	f.aqm = codel{target: cmp.Or(c.Target, CoDelTarget), interval: cmp.Or(c.Interval, CoDelInterval)}
+	if c.Kind != SFQ {
+		f.aqm = &codel{target: cmp.Or(c.Target, CoDelTarget), interval: cmp.Or(c.Interval, CoDelInterval)}
+	}
+	f.room(places)
 	return f
-}
-
-func (f *fair) append(l *list, at int32) {
-	f.flows[at].next = -1
-	if l.tail < 0 {
-		l.head = at
-	} else {
-		f.flows[l.tail].next = at
-	}
-	l.tail = at
-}
-
-func (f *fair) shift(l *list) {
-	if l.head = f.flows[l.head].next; l.head < 0 {
-		l.tail = -1
-	}
 }
 
 // Push implements Scheduler.
@@ -100,67 +92,110 @@ func (f *fair) Push(frame Frame, now time.Duration) bool {
 		f.last = now
 		f.salt = f.salt*1664525 + 1013904223
 	}
-	at := int32((frame.Hash ^ f.salt) * 2654435761 % uint32(len(f.flows)))
-	t := &f.flows[at]
-	t.q.push(frame, now)
-	f.n++
-	f.bytes += frame.Bytes
-	if !t.listed {
-		t.listed, t.deficit = true, f.quantum
-		if f.sparse {
-			f.append(&f.new, at)
-		} else {
-			f.append(&f.old, at)
-		}
-	}
+	f.push(frame, now)
 	if f.n > f.limit {
 		f.dropLongest()
 	}
 	return f.n == 1
 }
 
+// Pop implements Scheduler.
+func (f *fair) Pop(now time.Duration) (Frame, bool, time.Duration) {
+	frame, ok := f.pop(now)
+	if !ok {
+		return Frame{}, false, Never
+	}
+	f.stats.Packets++
+	f.stats.Bytes += uint64(frame.Bytes)
+	return frame, true, now
+}
+
+// Drain implements Scheduler.
+func (f *fair) Drain() (Frame, bool) { return f.drain() }
+
+// Stats implements Scheduler.
+func (f *fair) Stats() []Stats {
+	s := f.stats
+	s.Waiting = f.n
+	return []Stats{s}
+}
+
+// room makes places for flows, of flows that have none.
+func (f *flows) room(places int) {
+	f.turns, f.new, f.old = make([]turn, places), empty, empty
+}
+
+func (f *flows) append(l *list, at int32) {
+	f.turns[at].next = -1
+	if l.tail < 0 {
+		l.head = at
+	} else {
+		f.turns[l.tail].next = at
+	}
+	l.tail = at
+}
+
+func (f *flows) shift(l *list) {
+	if l.head = f.turns[l.head].next; l.head < 0 {
+		l.tail = -1
+	}
+}
+
+func (f *flows) push(frame Frame, now time.Duration) {
+	at := int32((frame.Hash ^ f.salt) * 2654435761 % uint32(len(f.turns)))
+	t := &f.turns[at]
+	t.q.push(frame, now)
+	f.n++
+	f.bytes += frame.Bytes
+	if t.listed {
+		return
+	}
+	t.listed, t.deficit = true, f.quantum
+	if f.sparse {
+		f.append(&f.new, at)
+	} else {
+		f.append(&f.old, at)
+	}
+}
+
 // dropLongest makes room: the flow that takes most of it loses its oldest
 // frame.
-func (f *fair) dropLongest() {
+func (f *flows) dropLongest() {
 	longest, most := 0, -1
-	for i := range f.flows {
-		if n := f.flows[i].q.bytes; f.flows[i].q.n > 0 && n > most {
+	for i := range f.turns {
+		if n := f.turns[i].q.bytes; f.turns[i].q.n > 0 && n > most {
 			longest, most = i, n
 		}
 	}
-	w := f.flows[longest].q.pop()
-	f.left(&w)
-	f.drop(w.Frame, drop.QueueFull)
+	f.lost(f.take(&f.turns[longest]).Frame, drop.QueueFull)
 }
 
-func (f *fair) left(w *waiting) {
+// take takes the oldest frame of a flow that has one.
+func (f *flows) take(t *turn) waiting {
+	w := t.q.pop()
 	f.n--
 	f.bytes -= w.Bytes
+	return w
 }
 
-func (f *fair) drop(frame Frame, why drop.Reason) {
-	f.stats.Dropped++
-	f.lost(frame, why)
-}
-
-// Pop implements Scheduler.
-func (f *fair) Pop(now time.Duration) (Frame, bool, time.Duration) {
+// pop takes the next frame.
+func (f *flows) pop(now time.Duration) (Frame, bool) {
 	for {
 		l := &f.new
 		if l.head < 0 {
 			if l = &f.old; l.head < 0 {
-				return Frame{}, false, Never
+				return Frame{}, false
 			}
 		}
 		at := l.head
-		t := &f.flows[at]
+		t := &f.turns[at]
 		if t.deficit <= 0 {
 			t.deficit += f.quantum
 			f.shift(l)
 			f.append(&f.old, at)
 			continue
 		}
-		frame, ok := f.take(t, now)
+		frame, ok := f.next(t, now)
 		if !ok {
 			f.shift(l)
 			if l == &f.new && f.old.head >= 0 {
@@ -171,42 +206,30 @@ func (f *fair) Pop(now time.Duration) (Frame, bool, time.Duration) {
 			continue
 		}
 		t.deficit -= frame.Bytes
-		f.stats.Packets++
-		f.stats.Bytes += uint64(frame.Bytes)
-		return frame, true, now
+		return frame, true
 	}
 }
 
-// take takes a flow's next frame.
-func (f *fair) take(t *turn, now time.Duration) (Frame, bool) {
-	if !f.codel {
-		if t.q.n == 0 {
-			return Frame{}, false
-		}
-		w := t.q.pop()
-		f.left(&w)
-		return w.Frame, true
+// next takes a flow's next frame.
+func (f *flows) next(t *turn, now time.Duration) (Frame, bool) {
+	if f.aqm != nil {
+		return f.aqm.pop(f, t, now)
 	}
-	return f.aqm.pop(f, t, now)
+	if t.q.n == 0 {
+		return Frame{}, false
+	}
+	return f.take(t).Frame, true
 }
 
-// Drain implements Scheduler.
-func (f *fair) Drain() (Frame, bool) {
-	for i := range f.flows {
-		if t := &f.flows[i]; t.q.n > 0 {
-			w := t.q.pop()
-			f.left(&w)
-			return w.Frame, true
+func (f *flows) drain() (Frame, bool) {
+	if f.n > 0 {
+		for i := range f.turns {
+			if t := &f.turns[i]; t.q.n > 0 {
+				return f.take(t).Frame, true
+			}
 		}
 	}
 	return Frame{}, false
-}
-
-// Stats implements Scheduler.
-func (f *fair) Stats() []Stats {
-	s := f.stats
-	s.Waiting = f.n
-	return []Stats{s}
 }
 
 // A codel is the controlled delay of RFC 8289, section 5; a codelState is that
@@ -222,14 +245,13 @@ type codelState struct {
 }
 
 // look takes a frame out of the flow and says whether it may be dropped.
-func (c *codel) look(f *fair, t *turn, now time.Duration) (w waiting, ok, late bool) {
+func (c *codel) look(f *flows, t *turn, now time.Duration) (w waiting, ok, late bool) {
 	s := &t.state
 	if t.q.n == 0 {
 		s.above = 0
 		return w, false, false
 	}
-	w = t.q.pop()
-	f.left(&w)
+	w = f.take(t)
 	backlog := t.q.bytes
 	if now-w.since < c.target || backlog <= f.mtu {
 		s.above = 0
@@ -247,7 +269,7 @@ func (c *codel) law(at time.Duration, count uint32) time.Duration {
 	return at + time.Duration(float64(c.interval)/math.Sqrt(float64(count)))
 }
 
-func (c *codel) pop(f *fair, t *turn, now time.Duration) (Frame, bool) {
+func (c *codel) pop(f *flows, t *turn, now time.Duration) (Frame, bool) {
 	s := &t.state
 	w, ok, late := c.look(f, t, now)
 	if !ok {
@@ -259,7 +281,7 @@ func (c *codel) pop(f *fair, t *turn, now time.Duration) (Frame, bool) {
 		s.dropping = false
 	case s.dropping:
 		for s.dropping && now >= s.next {
-			f.drop(w.Frame, drop.Shaped)
+			f.lost(w.Frame, drop.Shaped)
 			s.count++
 			if w, ok, late = c.look(f, t, now); !ok {
 				s.dropping = false
@@ -272,7 +294,7 @@ func (c *codel) pop(f *fair, t *turn, now time.Duration) (Frame, bool) {
 			}
 		}
 	case late:
-		f.drop(w.Frame, drop.Shaped)
+		f.lost(w.Frame, drop.Shaped)
 		w, ok, _ = c.look(f, t, now)
 		s.dropping = true
 		// Where it dropped a moment ago it goes on at that pace.

@@ -249,6 +249,33 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// TestFlowsOfAQueue has three flows in one queue, one of which pushes ten times
+// what there is, and one hardly anything: the first two have the same part, and
+// the third one does not wait behind them.
+func TestFlowsOfAQueue(t *testing.T) {
+	r := newRun(Config{MTU: 1514, Rate: 20 * mbit}, &source{size: 1514, hash: 1, rate: 200 * mbit}, &source{size: 700, hash: 2, rate: 15 * mbit},
+		&source{size: 100, hash: 3, rate: 80000})
+	var worst time.Duration
+	n := 0
+	r.popped = func(f *Frame, now time.Duration) {
+		if f.Hash == 3 {
+			n++
+			worst = max(worst, now-time.Duration(n)*10*time.Millisecond)
+		}
+	}
+	const d = 10 * time.Second
+	r.advance(d, 100*time.Microsecond)
+	if a, b := r.share(1, d), r.share(2, d); !near(a, b, 0.01) || !near(a+b+0.08, 20, 0.01) {
+		t.Errorf("the flows got %.2f and %.2f Mbit/s, want half of 20 each", a, b)
+	}
+	if n < 990 || worst > 3*time.Millisecond {
+		t.Errorf("of 1000 frames %d left, the slowest after %v", n, worst)
+	}
+	if r.lost[drop.QueueFull] == 0 {
+		t.Error("nothing was too much")
+	}
+}
+
 // TestLatency is how long a frame of a high class waits while others have full
 // queues: no longer than those take for what may travel whole.
 func TestLatency(t *testing.T) {

@@ -11,9 +11,10 @@ import (
 // A tree is a port's rate that queues share. A queue that has not used up its
 // guaranteed rate goes before those that have; these share what is left over,
 // those of the lowest priority number first, those of the same by turns, in
-// proportion to their guaranteed rates.
+// proportion to their guaranteed rates. Within a queue flows take turns, so
+// that no connection keeps others from their part, and a frame of one that
+// sends little does not wait behind all of another.
 type tree struct {
-	lost   Lost
 	root   bucket
 	leaves []*leaf // by ID
 	byID   map[uint32]*leaf
@@ -30,7 +31,7 @@ type level struct {
 
 type leaf struct {
 	id      uint32
-	q       fifo
+	q       flows
 	own     bucket // guaranteed
 	most    bucket
 	level   *level
@@ -49,6 +50,9 @@ const (
 	mostRoom  = 4 << 20
 	leastLen  = 1000 // frames, as many as a device's queue has by default
 )
+
+// queueFlows is how many flows are told apart in a queue.
+const queueFlows = 256
 
 // most is the queue's highest rate, at a port of that rate; 0 is no limit.
 func (q *Queue) most(port uint64) uint64 {
@@ -74,7 +78,7 @@ func (q *Queue) Room(port uint64) int {
 const mostQuantum = 60000
 
 func newTree(c Config, lost Lost) *tree {
-	t := &tree{lost: lost, byID: make(map[uint32]*leaf)}
+	t := &tree{byID: make(map[uint32]*leaf)}
 	t.root = bucket{rate: perSecond(c.Rate), depth: float64(c.MTU)}
 	queues := c.Queues
 	if len(queues) == 0 || queues[0].ID != 0 {
@@ -105,6 +109,10 @@ func newTree(c Config, lost Lost) *tree {
 			room:  q.Room(c.Rate),
 			stats: Stats{Queue: q.ID},
 		}
+		l.q = flows{quantum: c.MTU, mtu: c.MTU, sparse: true, salt: uint32(c.Seed), lost: func(f Frame, why drop.Reason) {
+			l.stats.Dropped++
+			lost(f, why)
+		}}
 		l.limit = cmp.Or(c.Limit, max(leastLen, l.room/128))
 		t.leaves = append(t.leaves, l)
 		t.byID[q.ID] = l
@@ -119,12 +127,6 @@ func (t *tree) Push(f Frame, now time.Duration) bool {
 	if l == nil {
 		l = t.byID[0]
 	}
-	// An empty queue takes a segment of any length.
-	if l.q.n >= l.limit || l.q.n > 0 && l.q.bytes+f.Bytes > l.room {
-		l.stats.Dropped++
-		t.lost(f, drop.QueueFull)
-		return false
-	}
 	first := l.q.n == 0
 	if first {
 		if t.n == 0 {
@@ -133,9 +135,17 @@ func (t *tree) Push(f Frame, now time.Duration) bool {
 		l.own.fill(now, false)
 		l.most.fill(now, false)
 		l.level.active = append(l.level.active, l)
+		if l.q.turns == nil {
+			l.q.room(queueFlows)
+		}
 	}
 	l.q.push(f, now)
 	t.n++
+	// An empty queue takes a segment of any length.
+	for l.q.n > 1 && (l.q.n > l.limit || l.q.bytes > l.room) {
+		l.q.dropLongest()
+		t.n--
+	}
 	return first
 }
 
@@ -159,7 +169,7 @@ func (t *tree) Pop(now time.Duration) (Frame, bool, time.Duration) {
 	for borrow := range 2 {
 		for i := range t.levels {
 			if l := t.levels[i].pick(borrow); l != nil {
-				return t.send(l, borrow), true, now
+				return t.send(l, borrow, now), true, now
 			}
 		}
 	}
@@ -207,8 +217,8 @@ func (l *leaf) can(borrow int) bool {
 }
 
 // send takes a frame out of a queue.
-func (t *tree) send(l *leaf, borrow int) Frame {
-	f := l.q.pop().Frame
+func (t *tree) send(l *leaf, borrow int, now time.Duration) Frame {
+	f, _ := l.q.pop(now)
 	t.n--
 	l.stats.Packets++
 	l.stats.Bytes += uint64(f.Bytes)
@@ -243,7 +253,7 @@ func (t *tree) rest(l *leaf) {
 func (t *tree) Drain() (Frame, bool) {
 	for _, l := range t.leaves {
 		if l.q.n > 0 {
-			f := l.q.pop().Frame
+			f, _ := l.q.drain()
 			if t.n--; l.q.n == 0 {
 				t.rest(l)
 			}
