@@ -20,9 +20,9 @@
 // configuration and the end of the revalidation that Changed asked for, the
 // old megaflows hold. Who needs to know that they are gone calls Revalidate.
 //
-// Revalidate, Flush, RemovePort and Close wait for a run of the revalidator,
-// which calls the Translator and its Creditors: these must not wait for locks
-// that a caller of those four holds.
+// Revalidate, Flush, RemovePort, SetShaper and Close wait for a run of the
+// revalidator, which calls the Translator and its Creditors: these must not wait
+// for locks that a caller of those five holds.
 //
 // The time that back-off and the adaptive flow limit measure is real time,
 // whatever Options.Clock says.
