@@ -14,7 +14,8 @@
 // # Caveats
 //
 // Schedulers are not safe for concurrent use. Queues are bounded, and allocate
-// while they grow to their bounds; afterwards nothing is allocated.
+// while they grow to their bounds; afterwards nothing is allocated. A Tree's Pop
+// looks at every queue that has frames: hundreds are fine.
 //
 // A frame passes when a bucket is not in debt, whatever its length, so that a
 // large segment is never too long for a small bucket; the debt is paid before
