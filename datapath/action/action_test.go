@@ -73,13 +73,16 @@ func TestNames(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                   ": unknown action or port",
-		"veth0":              "veth0: unknown action or port",
-		"set(eth(src=1))":    `set: src: "1" is no Ethernet address`,
-		"set(ipv4(proto=1))": "set: ipv4(proto=1): a field that cannot be set",
-		"set(vlan(vid=1))":   "set: vlan(vid=1): not a header of which fields are set",
-		"pop_mpls()":         "pop_mpls: : unknown or repeated argument",
-		"push_mpls(label=1)": "push_mpls: label=1: an argument is missing",
+		"":                               ": unknown action or port",
+		"veth0":                          "veth0: unknown action or port",
+		"set(eth(src=1))":                `set: src: "1" is no Ethernet address`,
+		"set(ipv4(proto=1))":             "set: ipv4(proto=1): a field that cannot be set",
+		"set(vlan(vid=1))":               "set: vlan(vid=1): not a header of which fields are set",
+		"set(skb_priority(1)":            `set: skb_priority: bad value "1"`,
+		"set(skb_priority(x))":           `set: skb_priority: bad value "x"`,
+		"set(skb_priority(0x100000000))": `set: skb_priority: bad value "0x100000000"`,
+		"pop_mpls()":                     "pop_mpls: : unknown or repeated argument",
+		"push_mpls(label=1)":             "push_mpls: label=1: an argument is missing",
 		"push_mpls(label=1,tc=0,ttl=0,bos=0,eth_type=0x800)": "push_mpls: eth_type 0x800 is none of MPLS",
 		"meter(x)":                       `meter: bad number "x"`,
 		"recirc()":                       `recirc: bad number ""`,

@@ -32,8 +32,9 @@ func (a SetPriority) String() string {
 
 func parseSet(args string) (Action, error) {
 	if n, ok := strings.CutPrefix(args, "skb_priority("); ok {
-		q, err := strconv.ParseUint(strings.TrimSuffix(n, ")"), 0, 32)
-		if err != nil {
+		n, closed := strings.CutSuffix(n, ")")
+		q, err := strconv.ParseUint(n, 0, 32)
+		if err != nil || !closed {
 			return nil, fmt.Errorf("set: skb_priority: bad value %q", n)
 		}
 		return SetPriority{uint32(q)}, nil
