@@ -8,6 +8,7 @@ import (
 
 	"govs/datapath/drop"
 	"govs/datapath/flow"
+	"govs/datapath/tunnel"
 )
 
 func tag(tpid, tci uint16) PushVLAN {
@@ -36,7 +37,12 @@ func TestTextAndBack(t *testing.T) {
 		"sample(sample=50.0%,actions(userspace(pid=0,sFlow(vid=0,pcp=0,output=22),actions))),2": {
 			Show{Probability: Share(2), Cookie: SFlow{0, 22}}, Output{2}},
 		"userspace(pid=0,slow_path(action))": {Userspace{}},
-		"drop(drop_action_vlan)":             {Drop{drop.BadVLAN}},
+		"tnl_pop(4789)":                      {TunnelPop{Port: 4789}},
+		"clone(tnl_push(tnl_port(2),header(size=42,type=3,eth(dst=00:00:00:00:00:01,src=00:00:00:00:00:02,dl_type=0x0800)," +
+			"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x2000,proto=0x6558),key=0x1c8)),out_port(100)),1),2": {
+			Clone{[]Action{TunnelPush{tunnel.Header{Kind: tunnel.GRE, EthDst: [6]byte{5: 1}, EthSrc: [6]byte{5: 2}, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92},
+				TTL: 64, DF: true, HasKey: true, Key: 456}, 2, 100}, Output{1}}}, Output{2}},
+		"drop(drop_action_vlan)": {Drop{drop.BadVLAN}},
 	} {
 		if got := Join(list); got != text {
 			t.Errorf("printed as %s, want %s", got, text)
@@ -88,16 +94,19 @@ func TestParseRefuses(t *testing.T) {
 		"recirc()":                       `recirc: bad number ""`,
 		"sample(1)":                      "sample: 1: not sample=P%,actions(...)",
 		"sample(sample=101%,actions(1))": "sample: sample=101%,actions(1): not sample=P%,actions(...)",
-		"nonsense(1)":                    "nonsense: unknown action",
-		"push_vlan(vid=1":                "push_vlan(vid=1: missing )",
-		"push_vlan(pcp=1)":               "push_vlan: no vid",
-		"push_vlan(vid=4096)":            `push_vlan: vid: bad value "4096"`,
-		"push_vlan(vid=1,vid=2)":         "push_vlan: vid: unknown or repeated argument",
-		"push_vlan(vid=1,tpid=0x8100,":   "push_vlan(vid=1,tpid=0x8100,: missing )",
-		"trunc(13)":                      `trunc: bad length "13"`,
-		"lb_output(x)":                   `lb_output: bad bond "x"`,
-		"drop(nope)":                     "nope: unknown drop reason",
-		"1,,2":                           ": unknown action or port",
+		"tnl_pop(x)":                     "tnl_pop: x: unknown port",
+		"tnl_push(1)":                    "tnl_push: 1: not tnl_port(N),header(...),out_port(N)",
+		"tnl_push(tnl_port(1),header(size=1),out_port(2))": "tnl_push: header(size=1): not a header of tnl_push",
+		"nonsense(1)":                  "nonsense: unknown action",
+		"push_vlan(vid=1":              "push_vlan(vid=1: missing )",
+		"push_vlan(pcp=1)":             "push_vlan: no vid",
+		"push_vlan(vid=4096)":          `push_vlan: vid: bad value "4096"`,
+		"push_vlan(vid=1,vid=2)":       "push_vlan: vid: unknown or repeated argument",
+		"push_vlan(vid=1,tpid=0x8100,": "push_vlan(vid=1,tpid=0x8100,: missing )",
+		"trunc(13)":                    `trunc: bad length "13"`,
+		"lb_output(x)":                 `lb_output: bad bond "x"`,
+		"drop(nope)":                   "nope: unknown drop reason",
+		"1,,2":                         ": unknown action or port",
 	} {
 		if list, err := Parse(text, nil); err == nil || err.Error() != want {
 			t.Errorf("%s: %v, %v, want %s", text, list, err, want)

@@ -23,6 +23,12 @@ func Format(list []Action, name func(flow.PortNo) string) string {
 		if s, ok := a.(Show); ok {
 			return s.short(name)
 		}
+		switch a := a.(type) {
+		case TunnelPush:
+			return a.text(name)
+		case TunnelPop:
+			return a.text(name)
+		}
 		if out, ok := a.(Output); ok && name != nil {
 			return name(out.Port)
 		}
@@ -162,6 +168,10 @@ func parseOne(word string, resolve func(string) (flow.PortNo, bool), depth int) 
 			return nil, fmt.Errorf("recirc: bad number %q", args)
 		}
 		return Recirc{uint32(n)}, nil
+	case name == "tnl_push" && call:
+		return parseTunnelPush(args, resolve)
+	case name == "tnl_pop" && call:
+		return parseTunnelPop(args, resolve)
 	case name == "clone" && call:
 		list, err := parseNested(args, resolve, depth)
 		return Clone{list}, err

@@ -36,6 +36,11 @@ const (
 	QueueFull   // more than the output port's queue holds
 	Shaped      // by the output port's discipline: policed, delayed for too long, or to be lost
 
+	TunnelPop  // outer headers of a tunnel that are cut off or malformed
+	TunnelSum  // a checksum of theirs that is wrong
+	TunnelECN  // congestion on the way, of which the sender would not hear
+	TunnelPush // outer headers that cannot be put on
+
 	NoBridge      // the input port belongs to no bridge
 	Forwarding    // fail-secure, and no flows
 	PortConfig    // the input port may not receive or forward
@@ -48,6 +53,9 @@ const (
 	MirrorPort    // a port that is there for mirrored packets
 	SpanningTree  // a port that a spanning tree blocks
 	Loop          // patch ports that lead in a circle
+	NoTunnel      // out of a tunnel, but none that is configured
+	NoRoute       // to a tunnel's other end, to which no route leads
+	NoNeighbour   // to a tunnel's next hop, of which the address is not known
 	numReasons
 )
 
@@ -67,6 +75,10 @@ var names = [numReasons]string{
 	Rewrite:       "datapath_drop_rewrite_error",
 	QueueFull:     "datapath_drop_qos_overflow",
 	Shaped:        "datapath_drop_qos",
+	TunnelPop:     "datapath_drop_tunnel_pop_error",
+	TunnelSum:     "datapath_drop_tunnel_checksum",
+	TunnelECN:     "datapath_drop_tunnel_ecn",
+	TunnelPush:    "datapath_drop_tunnel_push_error",
 	NoBridge:      "drop_action_bridge_not_found",
 	Forwarding:    "drop_action_forwarding_disabled",
 	PortConfig:    "drop_action_port_config",
@@ -79,6 +91,9 @@ var names = [numReasons]string{
 	MirrorPort:    "drop_action_mirror_port",
 	SpanningTree:  "drop_action_spanning_tree",
 	Loop:          "drop_action_recursion_too_deep",
+	NoTunnel:      "drop_action_no_tunnel",
+	NoRoute:       "drop_action_tunnel_no_route",
+	NoNeighbour:   "drop_action_tunnel_no_neighbor",
 }
 
 // Reasons are all reasons there are, in order.

@@ -96,7 +96,9 @@ type Engine struct {
 	table  classifier.Table[megaflow]
 	meters atomic.Pointer[map[uint32]*sharedMeter] // never changed in place
 	drops  drop.Log
-	count  [countShards]counters
+	// tunnelSeq counts packets into tunnels with sequence numbers.
+	tunnelSeq atomic.Uint32
+	count     [countShards]counters
 
 	gen     atomic.Uint64 // counts Changed
 	kick    chan struct{} // asks the revalidator for a run; capacity one

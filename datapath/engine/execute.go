@@ -68,6 +68,16 @@ func (w *worker) execute(p *packet.Packet, actions []action.Action) {
 		case action.SetPriority:
 			w.queueID = a.Queue
 			continue
+		case action.TunnelPush:
+			w.encapsulate(p, &a, queued, cut, actions[i+1:])
+			return
+		case action.TunnelPop:
+			last := i == len(actions)-1
+			w.decapsulate(p, &a, queued || !last)
+			if last {
+				return
+			}
+			continue
 		case action.Drop:
 			w.drop(a.Reason, p, nil)
 			return

@@ -7,13 +7,25 @@ import "govs/datapath/header"
 // alike, and so are those of a packet's fragments. It tells what it looked at,
 // beside EthType.
 func (k *Key) Balance(basis uint32, vlan uint16) (hash uint8, looked Fields) {
+	h, looked := k.balance(basis, vlan)
+	return uint8(h ^ h>>32), looked
+}
+
+// Spread is a hash by which a tunnel spreads the flows in it: of what Balance
+// looks at.
+func (k *Key) Spread() uint32 {
+	h, _ := k.balance(0, k.VLAN[0].VID())
+	return uint32(h ^ h>>32)
+}
+
+func (k *Key) balance(basis uint32, vlan uint16) (h uint64, looked Fields) {
 	word := func(b []byte) (n uint64) {
 		for _, c := range b {
 			n = n<<8 | uint64(c)
 		}
 		return n
 	}
-	h := Mix(uint64(basis), word(k.EthSrc[:])^word(k.EthDst[:]), uint64(vlan)<<16|uint64(k.EthType))
+	h = Mix(uint64(basis), word(k.EthSrc[:])^word(k.EthDst[:]), uint64(vlan)<<16|uint64(k.EthType))
 	looked = EthSrc | EthDst
 	switch k.EthType {
 	case header.TypeIPv4:
@@ -23,7 +35,7 @@ func (k *Key) Balance(basis uint32, vlan uint16) (hash uint8, looked Fields) {
 		looked |= IPv6Src | IPv6Dst | Proto
 		h = Mix(h, word(k.IPSrc[:8])^word(k.IPDst[:8]), word(k.IPSrc[8:])^word(k.IPDst[8:]))
 	default:
-		return uint8(h ^ h>>32), looked
+		return h, looked
 	}
 	switch k.Proto {
 	case header.ProtoTCP, header.ProtoUDP, header.ProtoSCTP:
@@ -33,5 +45,5 @@ func (k *Key) Balance(basis uint32, vlan uint16) (hash uint8, looked Fields) {
 			h = Mix(h, uint64(k.Proto), uint64(k.TPSrc^k.TPDst))
 		}
 	}
-	return uint8(h ^ h>>32), looked
+	return h, looked
 }

@@ -31,6 +31,7 @@ func Format(k *Key, m *Mask, s Style) string {
 	if s.All {
 		f.add("dp_hash(0/0)")
 	}
+	f.tunnel()
 	in := fmt.Sprint(k.InPort)
 	if s.Name != nil {
 		if name := s.Name(k.InPort); name != "" {

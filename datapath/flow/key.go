@@ -53,6 +53,16 @@ const (
 	FragLater = 2 // is not the first one
 )
 
+// Bits of Key.TunFlg (tun_flags), for a packet that came out of a tunnel.
+const (
+	TunDF   = 1 << iota // the outer header forbids fragments
+	TunCsum             // it had a checksum over the packet
+	TunKey              // it had a key
+)
+
+// Tunnelled says whether the packet came out of a tunnel.
+func (k *Key) Tunnelled() bool { return k.TunDst != [16]byte{} }
+
 // A Key is everything that the switch may look at in a packet. A field that
 // the packet does not have is zero.
 type Key struct {
@@ -86,7 +96,7 @@ type Key struct {
 	NDTarget [16]byte
 
 	TunID   uint64
-	TunSrc  [16]byte
+	TunSrc  [16]byte // IPv4 addresses stand in the first four bytes
 	TunDst  [16]byte
 	TunTOS  uint8
 	TunTTL  uint8

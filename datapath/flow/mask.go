@@ -9,8 +9,12 @@ import (
 const Words = int(unsafe.Sizeof(Key{}) / 8)
 
 // packetWords is how many words of a Key a packet's own bytes fill; the ones
-// behind them are zero in a packet that just entered.
-const packetWords = int(unsafe.Offsetof(Key{}.TunID) / 8)
+// behind them are zero in a packet that just entered. tunnelWords are those
+// with what the outer headers of a tunnel said, too.
+const (
+	packetWords = int(unsafe.Offsetof(Key{}.TunID) / 8)
+	tunnelWords = int(unsafe.Offsetof(Key{}.CTState) / 8)
+)
 
 // Words is the key as 64-bit words, in place.
 func (k *Key) Words() *[Words]uint64 { return (*[Words]uint64)(unsafe.Pointer(k)) }
@@ -86,6 +90,11 @@ func (k *Key) Hash() uint64 {
 	h := uint64(mix2)
 	for i := 0; i < packetWords; i += 2 {
 		h = Mix(h, w[i], w[i+1])
+	}
+	if k.Tunnelled() {
+		for i := packetWords; i < tunnelWords; i += 2 {
+			h = Mix(h, w[i], w[i+1])
+		}
 	}
 	return h
 }

@@ -218,6 +218,7 @@ func FormatKey(k *Key, port string) string {
 	}
 	word := f.protocol()
 	f.add(word != "", "%s", word)
+	f.tunnel()
 	f.add(true, "in_port=%s", port)
 	f.tags()
 	f.rest(word)
@@ -231,6 +232,7 @@ func FormatMatch(k *Key, m *Mask, port string) string {
 	f.add(true, "eth")
 	word := f.protocol()
 	f.add(word != "", "%s", word)
+	f.tunnel()
 	f.add(m.InPort != 0, "in_port=%s", port)
 	f.tags()
 	f.rest(word)

@@ -138,6 +138,8 @@ func (p *parser) group(name, args string) error {
 	switch name {
 	case "recirc_id":
 		return num(args, &p.k.RecircID, &p.m.RecircID, 0xffffffff)
+	case "tunnel":
+		return p.tunnel(args)
 	case "in_port":
 		return p.inPort(args)
 	case "eth_type":

@@ -55,6 +55,7 @@ const (
 	ProtoTCP      = 6
 	ProtoUDP      = 17
 	ProtoRouting  = 43
+	ProtoGRE      = 47
 	ProtoFragment = 44
 	ProtoAH       = 51
 	ProtoICMPv6   = 58

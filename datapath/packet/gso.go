@@ -247,3 +247,34 @@ func Wire(p *Packet) (frames, bytes int) {
 	n := max(1, (l.end-l.payload+int(o.GSOSize)-1)/int(o.GSOSize))
 	return n, n*l.payload + l.end - l.payload
 }
+
+// Fit is the Offload with which Segment cuts a packet of TCP to frames of no
+// more than limit bytes, where 0 is no limit. A packet that was not large can
+// be cut, too, where its sender left the checksum to others. For other packets
+// it is what they have, and so is it where no payload would fit.
+func Fit(p *Packet, limit int) Offload {
+	o := p.Offload
+	if limit <= 0 || p.Len() <= limit {
+		return o
+	}
+	kinds := []GSO{o.GSO}
+	if o.GSO == GSONone {
+		if !o.NeedsCsum || o.CsumOffset != tcpSum {
+			return o
+		}
+		kinds = []GSO{GSOTCPv4, GSOTCPv6}
+	}
+	for _, kind := range kinds {
+		o.GSO = kind
+		l, err := parse(p.Bytes(), &o)
+		room := limit - l.payload
+		if err != nil || l.udp || room <= 0 {
+			continue
+		}
+		if o.GSOSize == 0 || int(o.GSOSize) > room {
+			o.GSOSize = uint16(room)
+		}
+		return o
+	}
+	return p.Offload
+}

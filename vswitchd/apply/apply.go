@@ -81,6 +81,10 @@ type Applier struct {
 	// Refused are the interfaces that cannot be, by UUID.
 	Refused map[string]*desired.Interface
 
+	// Tunnels are the ports that tunnels share, by name.
+	Tunnels map[string]*Shared
+	doubles map[string]string // what was logged of tunnels like others, by UUID
+
 	changed       bool // Config may be different from what Apply last told of
 	refusedBefore map[string]*desired.Interface
 	bad           map[string]string // bridges that cannot be, by UUID
@@ -88,7 +92,7 @@ type Applier struct {
 
 // New returns an applier of an empty switch.
 func New(o Options) *Applier {
-	return &Applier{o: o, Switch: ofproto.NewSwitch()}
+	return &Applier{o: o, Switch: ofproto.NewSwitch(), Tunnels: make(map[string]*Shared), doubles: make(map[string]string)}
 }
 
 // Apply carries the steps out, one after the other, and then gives every
@@ -245,6 +249,8 @@ func portOf(b *desired.Bridge, iface string) string {
 
 func (a *Applier) close(i *ofproto.Iface) {
 	switch {
+	case i.No != 0 && i.Want.Tunnel != nil:
+		a.closeTunnel(i)
 	case i.No != 0:
 		a.o.Datapath.Remove(i.No)
 	case i.Port != nil:
@@ -306,6 +312,10 @@ func (a *Applier) open(b *ofproto.Bridge, i *ofproto.Iface) error {
 		i.MAC, i.Counters = i.Want.DefaultMAC, new(xlate.Counters)
 		return nil
 	}
+	if i.Want.Kind == desired.TunnelEnd {
+		i.MAC, i.Counters = i.Want.DefaultMAC, new(xlate.Counters)
+		return a.openTunnel(b, i)
+	}
 	settings := Settings{MAC: i.Want.MAC, MTU: i.Want.MTU}
 	if settings.MAC == nil {
 		settings.MAC = i.Want.DefaultMAC
@@ -349,19 +359,24 @@ func (a *Applier) shape(i *ofproto.Iface) {
 // a dummy datapath: that in its name, from 100 on for names that begin with
 // "br", else the lowest free one, which 1 stands for. It is 0 for other ports.
 func dummyNumber(b *desired.Bridge, i *desired.Interface) flow.PortNo {
+	return deviceNumber(b, i.Name)
+}
+
+// deviceNumber is dummyNumber for a port of that name.
+func deviceNumber(b *desired.Bridge, name string) flow.PortNo {
 	if !b.Dummy {
 		return 0
 	}
-	at := strings.IndexAny(i.Name, "0123456789")
+	at := strings.IndexAny(name, "0123456789")
 	if at < 0 {
 		return 1
 	}
-	digits := i.Name[at:]
+	digits := name[at:]
 	if end := strings.IndexFunc(digits, func(c rune) bool { return c < '0' || c > '9' }); end >= 0 {
 		digits = digits[:end]
 	}
 	no, err := strconv.ParseUint(digits, 10, 16)
-	if strings.HasPrefix(i.Name, "br") {
+	if strings.HasPrefix(name, "br") {
 		no += 100
 	}
 	if err != nil || no == 0 || no > 65535 {
@@ -374,12 +389,12 @@ func (a *Applier) setInterface(s plan.SetInterface) {
 	i := a.Switch.Bridges[s.Bridge].Ifaces[s.Want.Name]
 	have := i.Want
 	i.Want = s.Want
-	if have.Policing != s.Want.Policing && i.No != 0 {
+	if have.Policing != s.Want.Policing && i.Port != nil {
 		if err := a.o.Datapath.Police(i.No, s.Want.Policing); err != nil {
 			a.o.Log.Warn(fmt.Sprintf("%s: failed to set policing: %v", s.Want.Name, err))
 		}
 	}
-	if !reflect.DeepEqual(have.QoS, s.Want.QoS) && i.No != 0 {
+	if !reflect.DeepEqual(have.QoS, s.Want.QoS) && i.Port != nil {
 		a.shape(i)
 	}
 	if !s.Want.Local && s.Want.Kind == desired.Internal && !bytes.Equal(have.MAC, s.Want.MAC) && s.Want.MAC != nil {

@@ -27,11 +27,13 @@ type Services struct {
 	Passes func(*ofproto.Bridge, *desired.Port) (learn, forward bool)
 	// Control is xlate.Config.Control.
 	Control func(in string, frame []byte)
+	// Underlay is xlate.Config.Underlay.
+	Underlay *xlate.Underlay
 }
 
 // Config is what packets are translated from.
 func (a *Applier) Config(s Services) *xlate.Config {
-	c := &xlate.Config{Control: s.Control}
+	c := &xlate.Config{Control: s.Control, Underlay: s.Underlay}
 	for _, b := range a.Switch.Sorted() {
 		x := &xlate.Bridge{
 			Name:        b.Want.Name,
@@ -123,6 +125,7 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 			LACP:   p.LACP != nil,
 
 			Counters: i.Counters,
+			Tunnel:   want.Tunnel,
 		}
 		if i.Port != nil {
 			x.Ifindex = i.Port.State().Ifindex

@@ -43,6 +43,7 @@ func (s *Switch) devices(ctx context.Context) {
 		}
 	}
 	s.apply()
+	s.reroute()
 	s.refreshOffload()
 	s.mu.Unlock()
 	s.refresh(ctx, false)

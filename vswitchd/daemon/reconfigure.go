@@ -72,6 +72,9 @@ func (s *Switch) apply() {
 	}
 	s.steps = steps
 	s.services.configure(s.o.Clock.Now())
+	if len(s.applier.Tunnels) > 0 {
+		s.loadRoutes()
+	}
 	s.publish()
 	s.start()
 	s.flows.prune()

@@ -16,7 +16,7 @@ func system(o Options) status.System {
 	sys := status.System{
 		OVSVersion: o.Version,
 		DBVersion:  vswitch.Schema().Version,
-		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "internal", "patch", "system", "tap"},
+		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "geneve", "gre", "internal", "patch", "system", "tap", "vxlan"},
 	}
 	sys.DatapathTypes = []string{"netdev"}
 	if !o.DisableSystem || o.Dummy.Datapath("system") {
@@ -106,6 +106,7 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 			}
 			i.Way, i.WhyNot = s.way(i)
 			i.Shaped = s.shapedBy(i)
+			i.Egress, i.Carrier = s.egress(i)
 			seen := status.See(i)
 			if heard, ok := partners[i.Want.Name]; ok {
 				seen.Partner(heard)

@@ -25,6 +25,7 @@ type services struct {
 	s      *Switch
 	frames chan heard  // from the packet path
 	timer  clock.Timer // for what comes next
+	asked  chan wanted // neighbours, from the packet path
 	out    []saying    // to be sent when the lock is free
 
 	lacp     map[string]*lacp.Aggregator // by port
@@ -42,9 +43,10 @@ type heard struct {
 }
 
 // saying is a frame that the switch has made: it leaves by an interface as it
-// is, or by a port, in a VLAN.
+// is, or by a port, in a VLAN, or enters a bridge by its local port.
 type saying struct {
 	frame        []byte
+	enters       string
 	iface        string
 	bridge, port string
 	vlan         uint16
@@ -56,7 +58,7 @@ const waiting = 256
 
 func newServices(s *Switch) *services {
 	v := &services{
-		s: s, frames: make(chan heard, waiting), timer: s.o.Clock.NewTimer(time.Hour),
+		s: s, frames: make(chan heard, waiting), asked: make(chan wanted, waiting), timer: s.o.Clock.NewTimer(time.Hour),
 		lacp: make(map[string]*lacp.Aggregator), bonds: make(map[string]*bonded),
 		trees: make(map[string]*tree), counters: make(map[string]*xlate.MirrorCounters),
 	}
@@ -91,7 +93,7 @@ func (s *Switch) serve() {
 		for i := range out {
 			s.say(&out[i])
 		}
-		if len(out) == 0 && len(s.services.frames) == 0 {
+		if len(out) == 0 && len(s.services.frames) == 0 && len(s.services.asked) == 0 {
 			return
 		}
 	}
@@ -112,6 +114,12 @@ func (s *Switch) serving(fn func(args []string) (string, error)) func(context.Co
 func (s *Switch) say(m *saying) {
 	p := s.pool.From(m.frame)
 	defer p.Free()
+	if m.enters != "" {
+		if actions := s.translator.Enter(m.enters, p, s.o.Clock.Now()); len(actions) > 0 {
+			s.engine.Execute(p, 0, actions)
+		}
+		return
+	}
 	if m.iface != "" {
 		if actions := s.translator.Output(m.iface, p, s.o.Clock.Now()); len(actions) > 0 {
 			s.engine.Execute(p, 0, actions)
@@ -137,6 +145,8 @@ func (s *Switch) publish() {
 		Spans:   s.services.spans,
 		Passes:  s.services.passes,
 		Control: s.services.hear,
+
+		Underlay: s.underlay(),
 	}))
 	s.engine.Changed()
 }
@@ -185,6 +195,7 @@ func (v *services) configure(now time.Time) {
 // from now on. The caller holds s.mu.
 func (v *services) run(now time.Time) (changed bool) {
 	v.listen(now)
+	v.ask()
 	for _, b := range v.s.applier.Switch.Sorted() {
 		if v.runTree(b, now) {
 			changed = true

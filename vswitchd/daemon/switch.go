@@ -36,6 +36,7 @@ import (
 	"govs/vswitchd/model"
 	"govs/vswitchd/plan"
 	"govs/vswitchd/status"
+	"govs/vswitchd/underlay"
 	"govs/vswitchd/xlate"
 )
 
@@ -75,14 +76,16 @@ type Switch struct {
 	system     status.System
 	pool       *packet.Pool
 	services   *services // under mu, but for its channels
+	net        *underlay.Net
 
 	wake  chan struct{} // something about devices has changed
 	due   chan struct{} // services have something to do
 	yield chan struct{} // somebody else configures the switch now
 
-	news    sync.Mutex
-	failed  map[flow.PortNo]error // ports of which the engine said that they failed
-	touched map[int]bool          // devices that changed, by ifindex
+	news     sync.Mutex
+	failed   map[flow.PortNo]error // ports of which the engine said that they failed
+	touched  map[int]bool          // devices that changed, by ifindex
+	rerouted bool                  // routes or addresses may have changed
 
 	mu      sync.Mutex // everything below
 	applier *apply.Applier
@@ -146,6 +149,7 @@ func New(o Options) (*Switch, error) {
 		Pool:       s.pool,
 		Events:     engine.Events{PortFailed: s.portFailed},
 	})
+	s.net = underlay.New(s.engine.Changed)
 	s.applier = apply.New(apply.Options{
 		Datapath: apply.NewEngine(s.engine),
 		Opener:   &apply.Devices{Pool: s.pool, Links: s.links, Log: o.Log("netdev"), Changed: s.poke, RunDir: o.RunDir, Guard: s.guard},
@@ -155,6 +159,7 @@ func New(o Options) (*Switch, error) {
 	s.flows = newExporters(s)
 	if s.links != nil {
 		s.links.Watch(0, s.linkChanged)
+		s.links.WatchRoutes(s.routesChanged)
 	}
 	return s, nil
 }
@@ -266,6 +271,7 @@ func (s *Switch) tick() {
 			b.Groups.Expire(now)
 		}
 	}
+	s.net.Expire(now)
 	s.cover.Sample(now, s.counters())
 }
 

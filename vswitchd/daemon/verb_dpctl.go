@@ -9,6 +9,7 @@ import (
 	"govs/datapath/flow"
 	"govs/datapath/port"
 	"govs/datapath/port/dummy"
+	"govs/vswitchd/apply"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
@@ -169,6 +170,13 @@ func (s *Switch) dpctlShow(args []string) (string, error) {
 			}
 		}
 		for _, p := range s.portsOf(dp) {
+			if p.shared != nil {
+				fmt.Fprintf(&b, "  port %d: %s (%s)\n", p.shared.No, p.shared.Name, sharedText(p.shared))
+				if len(opts) > 0 {
+					dpctlStats(&b, port.Stats{Basic: true})
+				}
+				continue
+			}
 			fmt.Fprintf(&b, "  port %d: %s", p.iface.No, p.iface.Want.Name)
 			about := deviceType(p.bridge, p.iface)
 			if p.iface.Want.Kind == desired.DummyNIC {
@@ -225,6 +233,14 @@ func scaled(n uint64) string {
 type member struct {
 	bridge *ofproto.Bridge
 	iface  *ofproto.Iface
+	shared *apply.Shared // nil, but for a port that tunnels share, which is in place of an interface
+}
+
+func (m member) no() flow.PortNo {
+	if m.shared != nil {
+		return m.shared.No
+	}
+	return m.iface.No
 }
 
 // portsOf are the datapath's members by number.
@@ -235,12 +251,17 @@ func (s *Switch) portsOf(dp string) []member {
 			continue
 		}
 		for _, i := range b.Ifaces {
-			if i.No != 0 {
-				list = append(list, member{b, i})
+			if i.No != 0 && i.Want.Tunnel == nil {
+				list = append(list, member{bridge: b, iface: i})
 			}
 		}
 	}
-	slices.SortFunc(list, func(a, b member) int { return int(a.iface.No) - int(b.iface.No) })
+	for _, p := range s.applier.Tunnels {
+		if b := s.applier.Switch.Bridges[p.Bridge]; b != nil && datapathOf(b) == dp {
+			list = append(list, member{shared: p})
+		}
+	}
+	slices.SortFunc(list, func(a, b member) int { return int(a.no()) - int(b.no()) })
 	return list
 }
 
@@ -249,10 +270,13 @@ func (s *Switch) portNames() map[flow.PortNo]string {
 	names := make(map[flow.PortNo]string)
 	for _, b := range s.applier.Switch.Bridges {
 		for _, i := range b.Ifaces {
-			if i.No != 0 {
+			if i.No != 0 && i.Want.Tunnel == nil {
 				names[i.No] = i.Want.Name
 			}
 		}
+	}
+	for name, p := range s.applier.Tunnels {
+		names[p.No] = name
 	}
 	return names
 }

@@ -18,7 +18,7 @@ var features = []struct {
 	has  any // "Yes", "No" or how many
 }{
 	{"Masked set action", "Yes"},
-	{"Tunnel push pop", "No"},
+	{"Tunnel push pop", "Yes"},
 	{"Ufid", "Yes"},
 	{"Truncate action", "Yes"},
 	{"Clone action", "Yes"},
@@ -114,6 +114,9 @@ func dpifShow(b *strings.Builder, br *ofproto.Bridge) {
 		config := ""
 		if i.Want.Peer != "" {
 			config = ": peer=" + i.Want.Peer
+		}
+		if i.Want.Tunnel != nil {
+			config = ": " + tunnelText(i.Want)
 		}
 		fmt.Fprintf(b, "    %s %d/%s: (%s%s)\n", i.Want.Name, i.OFPort, number, deviceType(br, i), config)
 	}

@@ -90,6 +90,7 @@ func (s *Switch) dummyAddress(args []string, bits int) (string, error) {
 		return "", answer(args[1] + ": invalid IP address")
 	}
 	p.SetAddress(prefix)
+	s.loadRoutes()
 	return "OK", nil
 }
 

@@ -136,9 +136,15 @@ func (s *Switch) datapathFlow(t *trace, text string) error {
 		return answer("Bad datapath flow syntax: " + text)
 	}
 	t.key = key
+	if name := s.translator.Tunnel(&key); name != "" {
+		b, i := s.applier.Switch.Find(name)
+		if i != nil {
+			t.bridge, t.port = b, uint16(i.OFPort)
+		}
+	}
 	for _, b := range s.applier.Switch.Bridges {
 		for _, i := range b.Ifaces {
-			if i.No != 0 && i.No == key.InPort {
+			if i.No != 0 && i.No == key.InPort && i.Want.Tunnel == nil {
 				t.bridge, t.port = b, uint16(i.OFPort)
 			}
 		}

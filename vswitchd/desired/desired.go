@@ -21,6 +21,7 @@ import (
 	"net"
 	"time"
 
+	"govs/datapath/tunnel"
 	"govs/vswitchd/qos"
 )
 
@@ -58,17 +59,18 @@ type Kind uint8
 
 // The kinds of interface.
 const (
-	System   Kind = iota // a network device that is there
-	Internal             // a TAP that belongs to the bridge
-	Tap                  // a TAP
-	Patch                // one end of a cable between two bridges
-	DummyNIC             // a port without a device
-	AFXDP                // a network device that is there, by AF_XDP sockets
-	PCAP                 // a pair of pcap files
+	System    Kind = iota // a network device that is there
+	Internal              // a TAP that belongs to the bridge
+	Tap                   // a TAP
+	Patch                 // one end of a cable between two bridges
+	DummyNIC              // a port without a device
+	AFXDP                 // a network device that is there, by AF_XDP sockets
+	PCAP                  // a pair of pcap files
+	TunnelEnd             // one end of a tunnel, through bridges of the switch
 )
 
 func (k Kind) String() string {
-	return [...]string{"system", "internal", "tap", "patch", "dummy", "afxdp", "pcap"}[k]
+	return [...]string{"system", "internal", "tap", "patch", "dummy", "afxdp", "pcap", "tunnel"}[k]
 }
 
 // LocalPort is the OpenFlow number of a bridge's local port.
@@ -213,6 +215,7 @@ type Interface struct {
 	OFPRequest int              // 0 where none is requested
 	OFPBefore  int              // number that the database remembers, or 0
 	Peer       string           // of a patch port
+	Tunnel     *tunnel.Config   // of a tunnel, else nil
 	Options    map[string]string
 	Policing   qos.Policing
 	QoS        *qos.Egress // of its port; nil where there is none

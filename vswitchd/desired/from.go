@@ -242,8 +242,8 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 		if i.Error == "" {
 			i.Error = cannot
 		}
-		if egress != nil && i.Kind == Patch {
-			b.problem("Port", row.UUID, "port %s: QoS not supported on patch port %s", row.Name, i.Name)
+		if egress != nil && (i.Kind == Patch || i.Kind == TunnelEnd) {
+			b.problem("Port", row.UUID, "port %s: QoS not supported on %s port %s", row.Name, i.Kind, i.Name)
 		} else {
 			i.QoS = egress
 		}
@@ -376,6 +376,9 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 			i.Error = i.Name + ": patch peer must not be self"
 		}
 	}
+	if i.Kind == TunnelEnd && i.Error == "" {
+		i.Tunnel, i.Error = b.tunnel(i)
+	}
 	return i
 }
 
@@ -386,7 +389,12 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		switch i.Type {
 		case "patch":
 			return Patch, ""
-		case "system", "internal", "tap", "geneve", "gre", "ip6gre", "vxlan", "lisp", "stt",
+		case "vxlan", "gre", "geneve":
+			if b.opts.Dummy != DummyOverride {
+				return TunnelEnd, ""
+			}
+			return DummyNIC, ""
+		case "system", "internal", "tap", "ip6gre", "lisp", "stt",
 			"erspan", "ip6erspan", "gtpu", "bareudp", "afxdp", "afxdp-nonpmd":
 			return DummyNIC, ""
 		}
@@ -415,6 +423,8 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		}
 	case "patch":
 		return Patch, ""
+	case "vxlan", "gre", "geneve":
+		return TunnelEnd, ""
 	case "dummy", "dummy-internal", "dummy-pmd":
 		if b.opts.Dummy != DummyOff {
 			return DummyNIC, ""

@@ -70,23 +70,25 @@ func (b *Bridge) Number(name string) (uint16, bool) {
 
 // An Iface is a running interface: one that is open, or was, or failed.
 type Iface struct {
-	Want   *desired.Interface
-	OFPort int         // OpenFlow number, 0 where none was given yet
-	Before int         // number from before a restart, 0 for none
-	No     flow.PortNo // number in the engine, 0 where it is not there
-	Port   port.Port   // nil for a patch port, and while it is not open
-	Err    string      // why it is not open, for Interface.error
-	Way    string      // that packets take, for Interface.status; "" where there is but one
-	WhyNot string      // why they do not take the other one
-	Shaped string      // what its QoS is done by, "" where there is none
-	// Of a patch port, which has no Port:
+	Want    *desired.Interface
+	OFPort  int         // OpenFlow number, 0 where none was given yet
+	Before  int         // number from before a restart, 0 for none
+	No      flow.PortNo // number in the engine, 0 where it is not there
+	Port    port.Port   // nil for a patch port, and while it is not open
+	Err     string      // why it is not open, for Interface.error
+	Way     string      // that packets take, for Interface.status; "" where there is but one
+	WhyNot  string      // why they do not take the other one
+	Shaped  string      // what its QoS is done by, "" where there is none
+	Egress  string      // of a tunnel: the device that its packets leave by, "" where there is none
+	Carrier bool        // of that device
+	// Of a patch port or a tunnel, which have no Port:
 	MAC      net.HardwareAddr
 	Counters *xlate.Counters
 }
 
 // Open says whether packets may go through the interface.
 func (i *Iface) Open() bool {
-	return i.Err == "" && (i.Port != nil || i.Want.Kind == desired.Patch)
+	return i.Err == "" && (i.Port != nil || i.Want.Kind == desired.Patch || i.Want.Kind == desired.TunnelEnd && i.No != 0)
 }
 
 func sorted[T any](m map[string]T) []T {

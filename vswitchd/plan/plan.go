@@ -235,6 +235,8 @@ func replaceIface(have, want *desired.Interface) string {
 		return "type changed"
 	case have.Peer != want.Peer:
 		return "peer changed"
+	case want.Kind == desired.TunnelEnd && *have.Tunnel != *want.Tunnel:
+		return "options changed"
 	case (want.Kind == desired.AFXDP || want.Kind == desired.PCAP) && !maps.Equal(have.Options, want.Options):
 		return "options changed"
 	}

@@ -43,7 +43,10 @@ func See(i *ofproto.Iface) Iface {
 			seen.mac = state.MAC.String()
 		}
 		seen.status = portStatus(i, state)
-	case i.Open(): // a patch port
+	case i.Open(): // a patch port or a tunnel
+		if i.Egress != "" {
+			seen.status = map[string]string{"tunnel_egress_iface": i.Egress, "tunnel_egress_iface_carrier": upDown(i.Carrier)}
+		}
 		seen.known, seen.admin, seen.link = true, true, true
 		if len(i.MAC) == 6 {
 			seen.mac = i.MAC.String()

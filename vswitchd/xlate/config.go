@@ -6,6 +6,7 @@ import (
 
 	"govs/datapath/engine"
 	"govs/datapath/flow"
+	"govs/datapath/tunnel"
 	"govs/vswitchd/bond"
 	"govs/vswitchd/mac"
 	"govs/vswitchd/mcast"
@@ -20,6 +21,8 @@ type Config struct {
 	// with the name of the interface they came by. It is called on the packet
 	// path: it returns quickly, and copies what it keeps.
 	Control func(in string, frame []byte)
+	// Underlay is what tunnels go through; nil where there are none.
+	Underlay *Underlay
 }
 
 // A Bridge is one switch.
@@ -93,8 +96,9 @@ type Interface struct {
 	Peer                          string      // the other end's name, for a patch port
 	Down                          bool        // gets and gives nothing
 	NoReceive, NoFlood, NoForward bool
-	LACP                          bool      // LACPDUs go to Config.Control
-	Counters                      *Counters // of a patch port, which the engine knows nothing of; may be nil
+	LACP                          bool           // LACPDUs go to Config.Control
+	Counters                      *Counters      // of a patch port or a tunnel, which the engine knows nothing of; may be nil
+	Tunnel                        *tunnel.Config // of a tunnel, which shares No with others; else nil
 }
 
 // Counters are a patch port's traffic. They are shared between versions of

@@ -18,6 +18,12 @@
 // handed to Config.Control. What those protocols have come to (which interface
 // of a bond, which port of a spanning tree) is part of the configuration.
 //
+// A packet that goes into a tunnel gets its outer headers (TunnelPush), with
+// which the translation goes on in the bridge that the route leads through. One
+// that is for such a bridge's own address, and that a tunnel has sent, loses them
+// (TunnelPop) and is translated anew as one that came by the tunnel. Of a route's
+// next hop the link layer address is learned from ARP.
+//
 // # Caveats
 //
 // As many tags are looked at as the key has (other_config:vlan-limit, 1 by

@@ -30,6 +30,9 @@ type index struct {
 	ifaces  map[flow.PortNo]*iface
 	byName  map[string]*iface
 	bridges map[string]*bridge
+
+	tunnels   map[flow.PortNo][]*iface // by the port that they share
+	entrances []entrance
 }
 
 type bridge struct {
@@ -68,6 +71,7 @@ func newIndex(c *Config) *index {
 		ifaces:  make(map[flow.PortNo]*iface),
 		byName:  make(map[string]*iface),
 		bridges: make(map[string]*bridge, len(c.Bridges)),
+		tunnels: make(map[flow.PortNo][]*iface),
 	}
 	patches := make(map[string]*iface)
 	for _, b := range c.Bridges {
@@ -101,7 +105,9 @@ func (x *index) addBridge(b *Bridge, patches map[string]*iface) {
 			i := &iface{Interface: in, port: pt, out: action.Output{Port: in.No}}
 			pt.ifaces = append(pt.ifaces, i)
 			x.byName[in.Name] = i
-			if in.No != 0 {
+			if in.Tunnel != nil {
+				x.addTunnel(i)
+			} else if in.No != 0 {
 				x.ifaces[in.No] = i
 			} else if in.Peer != "" {
 				patches[in.Name] = i

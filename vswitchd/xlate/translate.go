@@ -64,6 +64,8 @@ type walk struct {
 	why   drop.Reason // of the last drop
 	over  bool        // too deep or too long: give up
 
+	within bool // the packet is one that a tunnel put its headers on
+
 	mirrored uint64 // mirrors of the bridge at hand that have the packet
 	snaplen  int    // how much of it they get; 0 is all
 
@@ -79,12 +81,19 @@ func (t *Translator) Translate(req *engine.Request, res *engine.Result) {
 		learn: req.Packet != nil, now: req.Now, packet: req.Packet, note: req.Note,
 		have: arrived(req.Key), out: Nowhere,
 	}
-	in := t.index.Load().ifaces[req.Key.InPort]
-	if in == nil {
+	x := t.index.Load()
+	in := x.ifaces[req.Key.InPort]
+	if tunnels := x.tunnels[req.Key.InPort]; tunnels != nil {
+		in = w.arrives(tunnels)
+		w.drop(drop.NoTunnel)
+	} else {
 		w.drop(drop.NoBridge)
+	}
+	if in == nil {
 		w.finish()
 		return
 	}
+	w.why = drop.Pipeline
 	w.enter(in, w.have)
 	if nf := in.port.bridge.NetFlow; nf != nil {
 		nf.Mask(w.key, w.mask)
@@ -104,6 +113,7 @@ func (w *walk) finish() {
 		w.res.Actions = w.res.Actions[:0]
 		w.why = drop.Loop
 	}
+	w.res.Actions = unwrap(w.res.Actions)
 	if len(w.res.Actions) == 0 && w.why != drop.Pipeline {
 		w.res.Actions = append(w.res.Actions, action.Drop{Reason: w.why})
 	}
@@ -304,11 +314,17 @@ func (w *walk) output(to *port, inside, t stack) {
 		return
 	}
 	leaves := w.emit(to, inside, t)
-	if i.No == 0 {
-		w.patch(i, leaves)
-	} else {
+	switch {
+	case i.Tunnel != nil:
 		w.commit(leaves)
-		w.send(i)
+		w.encapsulate(i)
+	case i.No == 0:
+		w.patch(i, leaves)
+	default:
+		w.commit(leaves)
+		if !w.terminates(i, leaves) {
+			w.send(i)
+		}
 	}
 	w.mirrorLeaving(to, leaves)
 }

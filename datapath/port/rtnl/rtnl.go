@@ -65,6 +65,7 @@ type Monitor struct {
 
 	mu      sync.Mutex
 	watches map[int][]*watch // by ifindex, 0 for every device
+	routes  func()           // of WatchRoutes; may be nil
 	closed  bool
 }
 
@@ -75,7 +76,7 @@ type watch struct {
 // New starts a monitor of the namespace that the calling thread is in.
 // Close releases it.
 func New(log *slog.Logger) (*Monitor, error) {
-	events, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK)
+	events, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV4_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("rtnetlink: %w", err)
 	}
@@ -197,6 +198,11 @@ func (m *Monitor) run() {
 }
 
 func (m *Monitor) message(msg *syscall.NetlinkMessage) {
+	switch msg.Header.Type {
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE, unix.RTM_NEWADDR, unix.RTM_DELADDR:
+		m.rerouted()
+		return
+	}
 	if msg.Header.Type != unix.RTM_NEWLINK && msg.Header.Type != unix.RTM_DELLINK {
 		return
 	}
@@ -231,6 +237,7 @@ func (m *Monitor) dispatch(l Link) {
 
 // resync tells every watch the present state after messages were lost.
 func (m *Monitor) resync() {
+	m.rerouted()
 	m.mu.Lock()
 	var watched []int
 	for index := range m.watches {

@@ -1,0 +1,217 @@
+package engine
+
+import (
+	"encoding/binary"
+
+	"govs/datapath/action"
+	"govs/datapath/drop"
+	"govs/datapath/flow"
+	"govs/datapath/header"
+	"govs/datapath/packet"
+	"govs/datapath/tunnel"
+)
+
+// Source ports of tunnels over UDP: the range from which Linux takes those of
+// connections.
+const (
+	firstSource = 32768
+	lastSource  = 60999
+)
+
+// sourcePort spreads the flows in a tunnel over source ports, so that the
+// networks on the way can spread them over links.
+func sourcePort(k *flow.Key) uint16 {
+	h := k.Spread()
+	return uint16(firstSource + uint64(h)*(lastSource-firstSource+1)>>32)
+}
+
+// encapsulate carries out a TunnelPush, and the rest of the actions with what
+// comes of it. shared says that the packet waits in a queue.
+//
+// What its sender left undone is done first: there is no port that could do it
+// within a tunnel. A segment of TCP that would be too long for the port behind
+// the tunnel is cut to what is not.
+func (w *worker) encapsulate(p *packet.Packet, a *action.TunnelPush, shared bool, cut int, rest []action.Action) {
+	mtu := 0
+	if out := w.e.member(a.Out); out != nil {
+		if n := out.port.State().MTU; n > 0 {
+			mtu = n - (a.Header.Len() - header.EthernetLen)
+		}
+	}
+	o := packet.Fit(p, mtu)
+	if o.GSO == packet.GSONone {
+		if shared || cut > 0 {
+			p = p.Clone()
+			w.extra.Add(p)
+		}
+		w.push(p, a, mtu, cut, rest)
+		return
+	}
+	var pieces packet.Batch
+	was := p.Offload
+	p.Offload = o
+	err := packet.Segment(p, w.e.pool, &pieces)
+	p.Offload = was
+	if err != nil {
+		w.drop(drop.Segment, p, nil)
+		return
+	}
+	for _, piece := range pieces.Packets {
+		w.extra.Add(piece)
+		w.push(piece, a, mtu, cut, rest)
+	}
+}
+
+// push puts the header in front of a packet of ours, and carries out the rest.
+func (w *worker) push(p *packet.Packet, a *action.TunnelPush, mtu, cut int, rest []action.Action) {
+	if cut > 0 && p.Len() > cut {
+		p.Offload = packet.Offload{} // its checksum is of no use any more
+		p.SetLen(cut)
+	}
+	if mtu > 0 && p.Len() > mtu {
+		w.drop(drop.Oversized, p, w.e.member(a.Out))
+		return
+	}
+	if err := packet.CompleteChecksum(p); err != nil {
+		w.drop(drop.Checksum, p, nil)
+		return
+	}
+	b := p.Push(a.Header.Len())
+	if b == nil {
+		w.drop(drop.Headroom, p, nil)
+		return
+	}
+	var seq uint32
+	if a.Header.Seq {
+		seq = w.e.tunnelSeq.Add(1) - 1
+	}
+	if !a.Header.Put(b, sourcePort(&w.key), seq) {
+		w.drop(drop.TunnelPush, p, nil)
+		return
+	}
+	p.Offload = packet.Offload{}
+	if len(rest) > 0 {
+		w.execute(p, rest)
+	} else {
+		w.drop(drop.Pipeline, p, nil)
+	}
+}
+
+// decapsulate carries out a TunnelPop.
+func (w *worker) decapsulate(p *packet.Packet, a *action.TunnelPop, shared bool) {
+	if w.pass+1 >= maxPasses {
+		w.drop(drop.Recirc, p, nil)
+		return
+	}
+	if shared {
+		p = p.Clone()
+		w.extra.Add(p)
+	}
+	if p.Offload.GSO != packet.GSOUDPL4 {
+		w.pop(p, a)
+		return
+	}
+	// Several packets of one tunnel that were put together on the way.
+	var pieces packet.Batch
+	if err := packet.Segment(p, w.e.pool, &pieces); err != nil {
+		w.drop(drop.Segment, p, nil)
+		return
+	}
+	for _, piece := range pieces.Packets {
+		w.extra.Add(piece)
+		w.pop(piece, a)
+	}
+}
+
+// pop takes the headers off a packet of ours, and takes it through the
+// megaflows again.
+func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
+	o := &p.Offload
+	whole := o.GSO != packet.GSONone
+	if !whole && o.NeedsCsum && int(o.CsumStart) < outerLen(p.Bytes()) { // of the outer UDP header
+		if err := packet.CompleteChecksum(p); err != nil {
+			w.drop(drop.Checksum, p, nil)
+			return
+		}
+	}
+	m, err := tunnel.Parse(p.Bytes(), a.Kind, whole || o.NeedsCsum || o.CsumValid)
+	if err != nil {
+		reason := drop.TunnelPop
+		if err == tunnel.ErrChecksum {
+			reason = drop.TunnelSum
+		}
+		w.drop(reason, p, nil)
+		return
+	}
+	p.SetLen(m.End)
+	if o.NeedsCsum && int(o.CsumStart) < m.Len {
+		w.drop(drop.Checksum, p, nil)
+		return
+	}
+	p.Pull(m.Len)
+	if !o.NeedsCsum && !whole {
+		*o = packet.Offload{} // what was vouched for was the outer checksum
+	}
+	if !congested(p.Bytes(), m.TOS) {
+		w.drop(drop.TunnelECN, p, nil)
+		return
+	}
+	saved, mask := w.key, w.mask
+	w.pass++
+	w.tally.recirculated++
+	flow.ExtractTags(p, a.Port, w.tags, &w.key)
+	k := &w.key
+	copy(k.TunSrc[:], m.Src[:])
+	copy(k.TunDst[:], m.Dst[:])
+	k.TunTOS, k.TunTTL, k.TunID, k.PktMark = m.TOS, m.TTL, uint64(m.Key), saved.PktMark
+	for _, f := range [...]struct {
+		is  bool
+		bit uint16
+	}{{m.DF, flow.TunDF}, {m.Csum, flow.TunCsum}, {m.HasKey, flow.TunKey}} {
+		if f.is {
+			k.TunFlg |= f.bit
+		}
+	}
+	w.look(p)
+	w.pass--
+	w.key, w.mask = saved, mask
+}
+
+// outerLen is where the payload of the outer UDP header begins, at least.
+func outerLen(b []byte) int {
+	at := 14
+	for n := tags(b); n > 0; n-- {
+		at += header.VLANLen
+	}
+	return at + header.IPv4Len + header.UDPLen
+}
+
+// congested gives the frame's IP header the mark of congestion that the outer
+// one had, and says whether the packet may go on.
+func congested(b []byte, outer uint8) bool {
+	if outer&3 == 0 {
+		return true
+	}
+	at := 12 + header.VLANLen*tags(b)
+	if len(b) < at+2 {
+		return true
+	}
+	typ, h := binary.BigEndian.Uint16(b[at:]), b[at+2:]
+	switch {
+	case typ == header.TypeIPv4 && len(h) >= header.IPv4Len:
+		ip := header.IPv4(h)
+		ecn, ok := tunnel.Decapsulate(outer, ip.TOS())
+		if tos := ip.TOS()&^3 | ecn; tos != ip.TOS() {
+			old := binary.BigEndian.Uint16(h)
+			ip.SetTOS(tos) // and RFC 1624: a wrong checksum stays wrong
+			ip.SetChecksum(header.Fold(uint64(^ip.Checksum()) + uint64(^old) + uint64(binary.BigEndian.Uint16(h))))
+		}
+		return ok
+	case typ == header.TypeIPv6 && len(h) >= header.IPv6Len:
+		ip := header.IPv6(h)
+		ecn, ok := tunnel.Decapsulate(outer, ip.Class())
+		ip.SetVersion(ip.Class()&^3|ecn, ip.Label())
+		return ok
+	}
+	return true
+}

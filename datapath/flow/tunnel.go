@@ -1,0 +1,133 @@
+package flow
+
+import (
+	"fmt"
+	"strings"
+)
+
+// tunFlags are the names of the bits of Key.TunFlg, in the order in which they
+// are printed.
+var tunFlags = []struct {
+	name string
+	bit  uint16
+}{{"df", TunDF}, {"csum", TunCsum}, {"key", TunKey}}
+
+// tunnel adds what the outer headers said: tunnel(...).
+func (f *formatter) tunnel() {
+	k, m := f.k, f.m
+	if !k.Tunnelled() {
+		return
+	}
+	flags := ""
+	if m.TunFlg != 0 || f.all {
+		flags = "flags(" + formatTunFlags(k.TunFlg, m.TunFlg) + ")"
+	}
+	id := ""
+	if m.TunID != 0 || f.all {
+		id = "tun_id=" + hexa(k.TunID)
+		if m.TunID != ^uint64(0) {
+			id += "/" + hexa(m.TunID)
+		}
+	}
+	f.group("tunnel", id, f.ip4("src", k.TunSrc, m.TunSrc), f.ip4("dst", k.TunDst, m.TunDst),
+		f.hex("tos", uint64(k.TunTOS), uint64(m.TunTOS), 0xff), f.dec("ttl", uint64(k.TunTTL), uint64(m.TunTTL), 0xff), flags)
+}
+
+// formatTunFlags prints which flags are to be there and which not.
+func formatTunFlags(v, mask uint16) string {
+	var b strings.Builder
+	for _, f := range tunFlags {
+		switch {
+		case mask&f.bit == 0:
+		case v&f.bit != 0:
+			b.WriteString("+" + f.name)
+		default:
+			b.WriteString("-" + f.name)
+		}
+	}
+	return b.String()
+}
+
+// tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,flags(...)).
+func (p *parser) tunnel(args string) error {
+	if p.k.Tunnelled() {
+		return fmt.Errorf("given twice")
+	}
+	if at := strings.Index(args, "flags("); at >= 0 {
+		text, rest, ok := strings.Cut(args[at+len("flags("):], ")")
+		if !ok || rest != "" {
+			return fmt.Errorf("syntax error at %s", args[at:])
+		}
+		if err := p.tunFlags(text); err != nil {
+			return err
+		}
+		args = strings.TrimSuffix(args[:at], ",")
+	}
+	err := p.fields(map[string]func(*parser, string) error{
+		"tun_id": func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
+		"src":    func(p *parser, v string) error { return ip(v, p.k.TunSrc[:4], p.m.TunSrc[:4]) },
+		"dst":    func(p *parser, v string) error { return ip(v, p.k.TunDst[:4], p.m.TunDst[:4]) },
+		"tos":    func(p *parser, v string) error { return num(v, &p.k.TunTOS, &p.m.TunTOS, 0xff) },
+		"ttl":    func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
+	}, args)
+	if err == nil && !p.k.Tunnelled() {
+		return fmt.Errorf("no dst")
+	}
+	return err
+}
+
+// tunFlags reads +df-csum+key, or df|key for all of them.
+func (p *parser) tunFlags(text string) error {
+	if text != "" && text[0] != '+' && text[0] != '-' {
+		text = "+" + strings.ReplaceAll(text, "|", "+")
+		for _, f := range tunFlags {
+			p.m.TunFlg |= f.bit
+		}
+	}
+next:
+	for text != "" {
+		sign := text[0]
+		for _, f := range tunFlags {
+			rest, ok := strings.CutPrefix(text[1:], f.name)
+			if !ok || rest != "" && rest[0] != '+' && rest[0] != '-' {
+				continue
+			}
+			p.m.TunFlg |= f.bit
+			if sign == '+' {
+				p.k.TunFlg |= f.bit
+			}
+			text = rest
+			continue next
+		}
+		return fmt.Errorf("syntax error at %s", text)
+	}
+	return nil
+}
+
+// tunnel adds the fields of the outer headers in the syntax of ovs-fields(7).
+func (f *matcher) tunnel() {
+	k, m := f.k, &f.m
+	if !k.Tunnelled() {
+		return
+	}
+	f.add(m.TunID != 0, "tun_id=%s", hexa(k.TunID))
+	f.ip("tun_src", k.TunSrc[:4], m.TunSrc[:4])
+	f.ip("tun_dst", k.TunDst[:4], m.TunDst[:4])
+	if f.all {
+		f.add(true, "tun_ipv6_src=::,tun_ipv6_dst=::,tun_gbp_id=0,tun_gbp_flags=0")
+	}
+	f.add(m.TunTOS != 0, "tun_tos=%d", k.TunTOS)
+	f.add(m.TunTTL != 0, "tun_ttl=%d", k.TunTTL)
+	switch {
+	case f.all:
+		var names []string
+		for _, flag := range tunFlags {
+			if k.TunFlg&flag.bit != 0 {
+				names = append(names, flag.name)
+			}
+		}
+		f.add(true, "tun_erspan_ver=0,gtpu_flags=0,gtpu_msgtype=0,tun_flags=%s", strings.Join(names, "|"))
+	case m.TunFlg != 0:
+		f.add(true, "tun_flags=%s", formatTunFlags(k.TunFlg, m.TunFlg))
+	}
+}

@@ -1,0 +1,235 @@
+package daemon_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"govs/vswitchd/daemon"
+	"govs/vswitchd/desired"
+)
+
+// tunnelEnd makes a switch the end of a tunnel: the bridge br-ex with the cable
+// and the address 172.16.9.NO, and br-in with the host and the tunnel to the
+// other end.
+func tunnelEnd(n *network, sw far, at, cable, host string, no int, options ...string) {
+	n.t.Helper()
+	if out := sw.vsctl(append([]string{"add-br", "br-ex", "--", "set", "Bridge", "br-ex", "datapath_type=netdev", "--", "add-port", "br-ex", cable,
+		"--", "add-br", "br-in", "--", "set", "Bridge", "br-in", "datapath_type=netdev", "--", "add-port", "br-in", host,
+		"--", "add-port", "br-in", "t0", "--", "set", "Interface", "t0", fmt.Sprintf("options:remote_ip=172.16.9.%d", 3-no)}, options...)...); out != "" {
+		n.t.Fatal(out)
+	}
+	n.ip("-n", at, "addr", "add", fmt.Sprintf("172.16.9.%d/24", no), "dev", "br-ex")
+	n.ip("-n", at, "link", "set", "br-ex", "up")
+}
+
+// whole has a host complete what it sends: the C switch does not.
+func (n *network) whole(host string) {
+	n.t.Helper()
+	if out, err := exec.Command("ip", "netns", "exec", host, "ethtool", "-K", "eth0", "tx", "off", "tso", "off", "gso", "off").CombinedOutput(); err != nil {
+		n.t.Skipf("ethtool: %v: %s", err, out)
+	}
+}
+
+// carry sends bytes by TCP from one host to another, the one with the address
+// 10.9.0.NO.
+func (n *network) carry(from, to string, no, bytes int) error {
+	var l net.Listener
+	var err error
+	n.within(to, func() { l, err = net.Listen("tcp", fmt.Sprintf("10.9.0.%d:0", no)) })
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	got := make(chan int64, 1)
+	go func() {
+		var count int64
+		if c, err := l.Accept(); err == nil {
+			_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+			count, _ = io.Copy(io.Discard, c)
+			_ = c.Close()
+		}
+		got <- count
+	}()
+	n.within(from, func() {
+		var c net.Conn
+		if c, err = net.DialTimeout("tcp", l.Addr().String(), 30*time.Second); err != nil {
+			l.Close()
+			return
+		}
+		_ = c.SetDeadline(time.Now().Add(60 * time.Second))
+		_, err = c.Write(make([]byte, bytes))
+		_ = c.Close()
+	})
+	if count := <-got; err == nil && count != int64(bytes) {
+		return fmt.Errorf("%d of %d bytes arrived", count, bytes)
+	}
+	return err
+}
+
+// TestTunnels is two hosts at the two ends of a tunnel, of which one is a
+// switch of ours: the other is one, too, or Debian's, or Linux's own device.
+func TestTunnels(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		kind, peer string
+		options    []string
+	}{
+		{"vxlan", "ours", []string{"options:key=123"}},
+		{"gre", "ours", []string{"options:key=456", "options:csum=true", "options:seq=true"}},
+		{"geneve", "ours", []string{"options:key=7", "options:csum=true"}},
+		{"vxlan", "C", []string{"options:key=123", "options:csum=true"}},
+		{"gre", "C", []string{"options:key=456", "options:csum=true"}},
+		{"geneve", "C", []string{"options:key=7"}},
+		{"vxlan", "Linux", []string{"options:key=5"}},
+	} {
+		t.Run(test.kind+" "+test.peer, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, 0)
+			there := n.add("far")
+			n.cable(n.at, "e1", there, "f1")
+			h1, h2 := n.host(n.at, "v1", 1), n.add("h2")
+			near := newOurs(n, n.at)
+			options := append([]string{"type=" + test.kind}, test.options...)
+			tunnelEnd(n, near, n.at, "e1", "v1", 1, options...)
+			say := func() string {
+				return near.appctl("dpctl/dump-flows", "-m") + near.appctl("drop/show") + near.appctl("tnl/neigh/show") + near.appctl("ovs/route/show") + near.vsctl("list", "Interface", "t0")
+			}
+			if test.peer == "Linux" {
+				n.ip("-n", there, "addr", "add", "172.16.9.2/24", "dev", "f1")
+				h2 = there
+				n.ip("-n", there, "link", "add", "eth0", "type", "vxlan", "id", "5", "remote", "172.16.9.1", "dstport", "4789", "dev", "f1")
+				n.ip("-n", there, "addr", "add", "10.9.0.2/24", "dev", "eth0")
+				n.ip("-n", there, "link", "set", "eth0", "up")
+			} else {
+				n.cable(there, "w1", h2, "eth0")
+				n.ip("-n", h2, "addr", "add", "10.9.0.2/24", "dev", "eth0")
+				var other far
+				if test.peer == "C" {
+					other = newForeign(n, there)
+					n.whole(h1)
+					n.whole(h2)
+				} else {
+					other = newOurs(n, there)
+				}
+				tunnelEnd(n, other, there, "f1", "w1", 2, options...)
+				ours := say
+				say = func() string { return ours() + other.appctl("dpctl/dump-flows", "-m") + other.appctl("tnl/neigh/show") }
+			}
+			if test.peer != "ours" { // whose packets would be too long otherwise
+				for _, h := range []string{h1, h2} {
+					n.ip("-n", h, "link", "set", "eth0", "mtu", "1400")
+				}
+			}
+			await(t, "ping through the tunnel", func() bool { _, err := ping(h1, 2, 1); return err == nil }, say)
+			if out, err := ping(h1, 2, 5); err != nil || strings.Contains(out, "DUP!") {
+				t.Errorf("ping: %v\n%s\n%s", err, out, say())
+			}
+			for _, way := range []struct {
+				from, to string
+				no       int
+			}{{h1, h2, 2}, {h2, h1, 1}} {
+				if err := n.carry(way.from, way.to, way.no, 4<<20); err != nil {
+					t.Errorf("TCP to 10.9.0.%d: %v\n%s", way.no, err, say())
+				}
+			}
+			flows := near.appctl("dpctl/dump-flows")
+			for _, want := range []string{"tnl_push(tnl_port(", "tnl_pop(", "tunnel(tun_id=0x", "src=172.16.9.2,dst=172.16.9.1"} {
+				if !strings.Contains(flows, want) {
+					t.Errorf("no %s among the flows:\n%s", want, flows)
+				}
+			}
+			near.eventually("status", "{tunnel_egress_iface=br-ex, tunnel_egress_iface_carrier=up}", func() string { return near.vsctl("get", "Interface", "t0", "status") })
+		})
+	}
+}
+
+// TestTunnelVerbs says that commands answer what they do with Open vSwitch
+// 3.1.0, which was asked the same with dummies for ports.
+func TestTunnelVerbs(t *testing.T) {
+	l := newLab(t, here)
+	l.start(daemon.Options{Dummy: desired.DummyOn, DisableSystem: true})
+	if out := l.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "other-config:hwaddr=aa:55:aa:55:00:00", "--",
+		"add-port", "br0", "p0", "--", "set", "interface", "p0", "type=dummy", "ofport_request=1",
+		"--", "add-br", "int-br", "--", "set", "bridge", "int-br", "datapath_type=dummy", "--", "add-port", "int-br", "v3", "--", "set", "interface", "v3", "type=dummy", "ofport_request=1", "--",
+		"add-port", "int-br", "t1", "--", "set", "interface", "t1", "type=vxlan", "options:remote_ip=1.1.2.92", "options:key=123", "ofport_request=2"); out != "" {
+		t.Fatal(out)
+	}
+	for _, c := range []struct{ add, name, options, want string }{
+		{"same", "t3", "type=vxlan options:remote_ip=1.1.2.92 options:key=123", "could not add network device t3 to ofproto (File exists)"},
+		{"no other end", "t4", "type=vxlan", "t4: vxlan type requires valid 'remote_ip' argument"},
+		{"IPv6", "t5", "type=gre options:remote_ip=fc00::1", "t5: tunnels over IPv6 not supported"},
+	} {
+		l.vsctl(append([]string{"--", "add-port", "int-br", c.name, "--", "set", "interface", c.name}, strings.Fields(c.options)...)...)
+		if got := l.vsctl("get", "Interface", c.name, "error"); got != fmt.Sprintf("%q\n", c.want) {
+			t.Errorf("%s: %s", c.add, got)
+		}
+		l.vsctl("del-port", c.name)
+	}
+	l.vsctl("add-port", "int-br", "t6", "--", "set", "interface", "t6", "type=vxlan", "options:remote_ip=flow", "options:key=flow", "options:dst_port=4790", "options:local_ip=1.1.2.88")
+	const head = "IP                                            MAC                 Bridge\n" +
+		"==========================================================================\n"
+	const known = head + "1.1.2.92                                      f8:bc:12:44:34:b6   br0\n"
+	for _, c := range []struct{ line, want string }{
+		{"netdev-dummy/ip4addr br0 1.1.2.88/24", "OK\n"},
+		{"ovs/route/add 1.1.2.92/24 br0", "OK\n"},
+		{"ovs/route/lookup 1.1.2.92", "src 1.1.2.88\ngateway ::\ndev br0\n"},
+		{"ovs/route/lookup fc00::1", "Not found\n"},
+		{"ovs/route/add 203.0.112.0/23 br0 1.1.2.92", "OK\n"},
+		{"ovs/route/add 9.0.0.0/8 brx 1.1.2.92", "Error while inserting route.\n"},
+		{"ovs/route/add foo br0", "Invalid parameters\n"},
+		{"ovs/route/lookup 203.0.113.1", "src 1.1.2.88\ngateway 1.1.2.92\ndev br0\n"},
+		{"ovs/route/del 1.1.3.92/24", "Not found\n"},
+		{"ovs/route/del 203.0.113.0/23", "OK\n"},
+		{"tnl/neigh/show", head},
+		{"tnl/ports/show", "Listening ports:\nvxlan_sys_4789 (4789) ref_cnt=1\nvxlan_sys_4790 (4790) ref_cnt=1\n"},
+		{"tnl/neigh/set br0 1.1.2.92 f8:bc:12:44:34:b6", "OK\n"},
+		{"tnl/neigh/show", known},
+		{"tnl/arp/show", known},
+		{"tnl/neigh/aging", "900\n"},
+		{"tnl/neigh/aging 100", "OK\n"},
+		{"tnl/arp/aging", "100\n"},
+		{"tnl/neigh/aging br0", "bad aging value\n"},
+		{"tnl/neigh/set br0 1.1.2 f8:bc:12:44:34:b6", "bad IP address\n"},
+		{"tnl/neigh/set br0 1.1.2.9 f8:bc:12:44:34", "bad MAC address\n"},
+		{"dpctl/show", "dummy@ovs-dummy:\n  lookups: hit:0 missed:0 lost:0\n  flows: 0\n  port 0: ovs-dummy (dummy-internal)\n  port 1: p0 (dummy)\n" +
+			"  port 2: int-br (dummy-internal)\n  port 3: v3 (dummy)\n  port 100: br0 (dummy-internal)\n" +
+			"  port 4789: vxlan_sys_4789 (vxlan: packet_type=ptap)\n  port 4790: vxlan_sys_4790 (vxlan: dst_port=4790, packet_type=ptap)\n"},
+		{"netdev-dummy/receive v3 in_port(3),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=1,dst=2)", ""},
+		{"tnl/neigh/flush", "OK\n"},
+		{"tnl/neigh/show", head},
+	} {
+		got := l.appctl(strings.Fields(c.line)...)
+		got, _, _ = strings.Cut(got, "ovs-appctl:")
+		if got != c.want {
+			t.Errorf("%s:\n%swant\n%s", c.line, got, c.want)
+		}
+		if strings.HasPrefix(c.line, "netdev-dummy/receive") {
+			const flow = "recirc_id(0),in_port(v3),packet_type(ns=0,id=0),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),eth_type(0x0800),ipv4(tos=0/0x3,frag=no), " +
+				"packets:0, bytes:0, used:never, actions:int-br,tnl_push(tnl_port(vxlan_sys_4789),header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800)," +
+				"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0x8000000,vni=0x7b)),out_port(br0)),p0\n"
+			await(t, "the megaflow", func() bool { return strings.Contains(l.appctl("dpctl/dump-flows", "--names"), flow) },
+				func() string { return l.appctl("dpctl/dump-flows", "--names") })
+		}
+	}
+	if got, want := l.appctl("tnl/ports/show", "-v"), "vxlan_sys_4790 (4790) : eth(dst=aa:55:aa:55:00:00),eth_type(0x0800),ipv4(dst=1.1.2.88,proto=17,frag=no),udp(dst=4790)\n"; !strings.HasSuffix(got, want) {
+		t.Errorf("tnl/ports/show -v:\n%s", got)
+	}
+	if out := l.appctl("ofproto/trace", "tunnel(tun_id=123,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64,flags(key)),in_port(4789),"+
+		"eth(src=50:54:00:00:00:03,dst=50:54:00:00:00:01),eth_type(0x0800),ipv4(frag=no)"); !strings.Contains(out, "bridge(\"int-br\")") || !strings.Contains(out, ",in_port=2,") {
+		t.Errorf("ofproto/trace:\n%s", out)
+	}
+	// A tunnel that goes takes its port along, one that changes keeps its number.
+	l.vsctl("del-port", "t6")
+	l.vsctl("set", "interface", "t1", "options:dst_port=4800")
+	if got, want := l.appctl("tnl/ports/show"), "Listening ports:\nvxlan_sys_4800 (4800) ref_cnt=1\n"; got != want {
+		t.Errorf("tnl/ports/show:\n%s", got)
+	}
+	if got := l.vsctl("get", "interface", "t1", "ofport"); got != "2\n" {
+		t.Errorf("ofport is %s", got)
+	}
+}

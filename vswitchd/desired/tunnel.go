@@ -1,0 +1,99 @@
+package desired
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+
+	"govs/datapath/tunnel"
+)
+
+// tunnelKinds are the tunnels that there are, by Interface.type.
+var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "geneve": tunnel.Geneve}
+
+// tunnelOptions are the options of ovs-vswitchd.conf.db(5), "Tunnel Options",
+// that are known; of a part of them only the default value is supported.
+var tunnelOptions = []string{"remote_ip", "local_ip", "in_key", "out_key", "key", "dst_port", "tos", "ttl", "df_default", "csum", "seq", "packet_type", "exts", "egress_pkt_mark"}
+
+// tunnel reads the options of a tunnel's interface. What is wrong with them is
+// the error that the interface has.
+func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
+	o, kind := i.Options, tunnelKinds[i.Type]
+	c := &tunnel.Config{Kind: kind, Fragment: o["df_default"] == "false", Csum: o["csum"] == "true", Seq: kind == tunnel.GRE && o["seq"] == "true"}
+	bad := func(format string, args ...any) { b.problem("Interface", i.UUID, i.Name+": "+format, args...) }
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		switch {
+		case !slices.Contains(tunnelOptions, name), name == "seq" && kind != tunnel.GRE, name == "exts" && kind == tunnel.GRE:
+			bad("unknown %s argument '%s'", i.Type, name)
+		case name == "exts", name == "egress_pkt_mark":
+			bad("options:%s not supported", name)
+		case name == "packet_type" && o[name] != "legacy_l2":
+			return c, fmt.Sprintf("%s: options:packet_type=%s not supported", i.Name, o[name])
+		}
+	}
+	switch remote, err := netip.ParseAddr(o["remote_ip"]); {
+	case o["remote_ip"] == "flow":
+	case err != nil || remote.IsMulticast():
+		return c, fmt.Sprintf("%s: %s type requires valid 'remote_ip' argument", i.Name, i.Type)
+	case !remote.Is4():
+		return c, fmt.Sprintf("%s: tunnels over IPv6 not supported", i.Name)
+	default:
+		c.Remote = remote
+	}
+	if text := o["local_ip"]; text == "flow" {
+		return c, fmt.Sprintf("%s: options:local_ip=flow not supported", i.Name)
+	} else if text != "" {
+		local, err := netip.ParseAddr(text)
+		if err != nil || !local.Is4() {
+			bad("bad %s 'local_ip'", i.Type)
+		} else {
+			c.Local = local
+		}
+	}
+	c.InKey, c.InHasKey, c.InFlow = tunnelKey(o, "in_key")
+	c.OutKey, c.OutHasKey, c.OutFlow = tunnelKey(o, "out_key")
+	b.tunnelHeader(c, o)
+	return c, ""
+}
+
+// tunnelHeader reads what the outer headers are to have.
+func (b *builder) tunnelHeader(c *tunnel.Config, o map[string]string) {
+	number := func(name string, limit uint64) uint64 {
+		n, err := strconv.ParseUint(o[name], 0, 64)
+		if err != nil || n > limit {
+			return 0
+		}
+		return n
+	}
+	switch c.Kind {
+	case tunnel.VXLAN:
+		c.Port = tunnel.VXLANPort
+	case tunnel.Geneve:
+		c.Port = tunnel.GenevePort
+	}
+	if n := number("dst_port", 0xffff); n != 0 && c.Port != 0 {
+		c.Port = uint16(n)
+	}
+	c.TOSInherit, c.TTLInherit = o["tos"] == "inherit", o["ttl"] == "inherit"
+	c.TOS, c.TTL = uint8(number("tos", 0xff)&^3), uint8(number("ttl", 0xff))
+}
+
+// tunnelKey is what in_key or out_key say, or key for both.
+func tunnelKey(o map[string]string, name string) (key uint64, given, flow bool) {
+	text, ok := o[name]
+	if !ok {
+		if text, ok = o["key"]; !ok {
+			return 0, false, false
+		}
+	}
+	if text == "flow" {
+		return 0, false, true
+	}
+	key, _ = strconv.ParseUint(text, 0, 64)
+	return key, true, false
+}
+
+// TunnelOption says whether tunnels have an option of that name.
+func TunnelOption(name string) bool { return slices.Contains(tunnelOptions, name) }

@@ -1,0 +1,203 @@
+package xlate
+
+import (
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"govs/datapath/action"
+	"govs/datapath/drop"
+	"govs/datapath/engine"
+	"govs/datapath/flow"
+	"govs/datapath/packet"
+	"govs/datapath/tunnel"
+	"govs/vswitchd/mac"
+	"govs/vswitchd/underlay"
+)
+
+// A mesh is two bridges: br-in with the port 1 and tunnels, br-ex with the cable
+// 2, its own port 100 and the address 1.1.2.88.
+type mesh struct {
+	tr    *Translator
+	net   *underlay.Net
+	asked []netip.Addr
+	key   flow.Key
+}
+
+var (
+	hereMAC  = [6]byte{0xaa, 0x55, 0xaa, 0x55, 0, 0}
+	thereMAC = [6]byte{0xf8, 0xbc, 0x12, 0x44, 0x34, 0xb6}
+	there    = netip.MustParseAddr("1.1.2.92")
+)
+
+func newMesh(t *testing.T, tunnels ...tunnel.Config) *mesh {
+	m := &mesh{tr: New(), net: underlay.New(func() {})}
+	port := func(name string, i Interface) *Port {
+		i.Name = name
+		return &Port{Name: name, Mode: Trunk, Interfaces: []Interface{i}}
+	}
+	in := &Bridge{Name: "br-in", MACs: mac.New(mac.Options{Aging: time.Minute, Size: 100}, func() {}), Ports: []*Port{port("p1", Interface{No: 1, OFPort: 1})}}
+	for n, c := range tunnels {
+		c.Kind, c.Port = tunnel.VXLAN, 4789
+		in.Ports = append(in.Ports, port("t"+string(rune('0'+n)), Interface{No: 4789, OFPort: uint16(10 + n), Tunnel: &c, Counters: new(Counters)}))
+	}
+	ex := &Bridge{Name: "br-ex", MAC: hereMAC[:], MACs: mac.New(mac.Options{Aging: time.Minute, Size: 100}, func() {}),
+		Ports: []*Port{port("br-ex", Interface{No: 100, OFPort: 65534}), port("e1", Interface{No: 2, OFPort: 1})}}
+	m.tr.Set(&Config{Bridges: []*Bridge{in, ex}, Underlay: &Underlay{Net: m.net, Solicit: func(bridge string, ip, source netip.Addr) {
+		if bridge != "br-ex" || source != netip.MustParseAddr("1.1.2.88") {
+			t.Errorf("asked on %s from %s", bridge, source)
+		}
+		m.asked = append(m.asked, ip)
+	}}})
+	m.net.SetHost([]underlay.Route{{Prefix: netip.MustParsePrefix("1.1.2.0/24"), Device: "br-ex", Source: netip.MustParseAddr("1.1.2.88")}},
+		map[string][]netip.Prefix{"br-ex": {netip.MustParsePrefix("1.1.2.88/24")}})
+	return m
+}
+
+func (m *mesh) do(t *testing.T, text string) (string, *engine.Result) {
+	t.Helper()
+	key, _, err := flow.Parse(text, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.key = key
+	var pool packet.Pool
+	var res engine.Result
+	m.tr.Translate(&engine.Request{Key: &key, Packet: pool.From(make([]byte, 60)), Now: begin}, &res)
+	return action.Join(res.Actions), &res
+}
+
+const (
+	inner = "in_port(1),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=17,tos=0xb9,ttl=9,frag=no),udp(src=1,dst=2)"
+	reply = "in_port(2),eth(src=f8:bc:12:44:34:b6,dst=aa:55:aa:55:00:00),eth_type(0x0806),arp(sip=1.1.2.92,tip=1.1.2.88,op=2,sha=f8:bc:12:44:34:b6,tha=aa:55:aa:55:00:00)"
+	outer = "in_port(2),eth(src=f8:bc:12:44:34:b6,dst=aa:55:aa:55:00:00),eth_type(0x0800),ipv4(src=1.1.2.92,dst=1.1.2.88,proto=17,tos=0,ttl=64,frag=no),udp(src=40000,dst=4789)"
+)
+
+func pushed(tos, ttl, csum, vni string) string {
+	return "tnl_push(tnl_port(4789),header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=" +
+		tos + ",ttl=" + ttl + ",frag=0x4000),udp(src=0,dst=4789,csum=" + csum + "),vxlan(flags=0x8000000,vni=" + vni + ")),out_port(100)),2"
+}
+
+// A neighbour is asked for, heard of, and then packets go into the tunnel.
+func TestTunnelNeighbour(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Remote: there, OutKey: 123, InKey: 123, InHasKey: true})
+	got, res := m.do(t, inner)
+	if got != "drop("+drop.NoNeighbour.String()+")" || !res.Uncacheable || len(m.asked) != 1 || m.asked[0] != there {
+		t.Errorf("%s, asked for %v", got, m.asked)
+	}
+	m.do(t, inner)
+	if len(m.asked) != 1 {
+		t.Error("asked twice at once")
+	}
+	if got, res = m.do(t, reply); got != "100" || res.Mask.ARPSHA != [6]byte{255, 255, 255, 255, 255, 255} {
+		t.Error(got)
+	}
+	if got, res = m.do(t, inner); got != pushed("0x1", "64", "0x0", "0x7b") || res.Mask.TOS != 3 || res.Mask.TTL != 0 || res.Uncacheable {
+		t.Errorf("%s, %+v", got, res.Mask)
+	}
+	// Megaflow traffic keeps the neighbour.
+	_, res = m.do(t, reply)
+	for _, c := range res.Credit {
+		c.Credit(&m.key, engine.Traffic{Packets: 1, Last: begin.Add(10 * time.Minute)})
+	}
+	m.net.Expire(begin.Add(20 * time.Minute))
+	if _, ok := m.net.Neighbour("br-ex", there); !ok {
+		t.Error("a neighbour that is heard of was forgotten")
+	}
+	// By its address, e1 is known; what it does not say is not believed.
+	m.do(t, strings.Replace(reply, "tip=1.1.2.88", "tip=1.1.2.89", 1))
+}
+
+func TestTunnelOptions(t *testing.T) {
+	for name, c := range map[string]struct {
+		config tunnel.Config
+		want   string
+	}{
+		"inherited":    {tunnel.Config{TOSInherit: true, TTLInherit: true, OutKey: 1}, pushed("0xb9", "9", "0x0", "0x1")},
+		"given":        {tunnel.Config{TOS: 0x20, TTL: 3, Csum: true, OutKey: 1}, pushed("0x21", "3", "0xffff", "0x1")},
+		"key of none":  {tunnel.Config{OutFlow: true}, pushed("0x1", "64", "0x0", "0x0")},
+		"fragments":    {tunnel.Config{Fragment: true}, strings.Replace(pushed("0x1", "64", "0x0", "0x0"), "0x4000", "0", 1)},
+		"from another": {tunnel.Config{Local: netip.MustParseAddr("1.1.2.3")}, strings.Replace(pushed("0x1", "64", "0x0", "0x0"), "1.1.2.88", "1.1.2.3", 1)},
+		"to nowhere":   {tunnel.Config{Remote: netip.MustParseAddr("9.9.9.9")}, "drop(" + drop.NoRoute.String() + ")"},
+	} {
+		if !c.config.Remote.IsValid() {
+			c.config.Remote = there
+		}
+		m := newMesh(t, c.config)
+		m.net.Heard("br-ex", there, thereMAC, begin)
+		if got, _ := m.do(t, inner); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
+
+// What is behind the tunnel's copy gets the packet as it was.
+func TestTunnelAndOthers(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Remote: there}, tunnel.Config{Remote: there, OutKey: 5, InKey: 5, InHasKey: true})
+	m.net.Heard("br-ex", there, thereMAC, begin)
+	want := "clone(" + pushed("0x1", "64", "0x0", "0x0") + ")," + pushed("0x1", "64", "0x0", "0x5")
+	if got, _ := m.do(t, inner); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestTunnelPop(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Remote: there})
+	got, res := m.do(t, outer)
+	if got != "tnl_pop(4789)" || res.Mask.TPDst != 0xffff || res.Mask.TPSrc != 0 || res.Mask.IPSrc != [16]byte{} {
+		t.Errorf("%s, %+v", got, res.Mask)
+	}
+	for _, change := range [][2]string{{"dst=1.1.2.88", "dst=1.1.2.89"}, {"dst=4789", "dst=4790"}, {"dst=aa:55:aa:55:00:00", "dst=aa:55:aa:55:00:01"}, {"frag=no", "frag=first"}, {"proto=17", "proto=6"}} {
+		if got, _ := m.do(t, strings.Replace(strings.Replace(outer, change[0], change[1], 1), "udp", map[bool]string{true: "tcp", false: "udp"}[change[1] == "proto=6"], 1)); got != "100" {
+			t.Errorf("%v: %s", change, got)
+		}
+	}
+}
+
+// Of the tunnels that take a packet it is the one that says most of it.
+func TestTunnelArrives(t *testing.T) {
+	other := netip.MustParseAddr("1.1.2.93")
+	m := newMesh(t,
+		tunnel.Config{Remote: there, InKey: 1, InHasKey: true}, tunnel.Config{Remote: there, InFlow: true}, tunnel.Config{InKey: 1, InHasKey: true},
+		tunnel.Config{Remote: there, Local: netip.MustParseAddr("1.1.2.88"), InKey: 1, InHasKey: true}, tunnel.Config{Remote: other, InKey: 2, InHasKey: true})
+	for _, c := range []struct {
+		src, dst string
+		key      uint64
+		want     string
+	}{
+		{"1.1.2.92", "1.1.2.88", 1, "t3"}, {"1.1.2.92", "1.1.2.87", 1, "t0"}, {"1.1.2.92", "1.1.2.87", 9, "t1"}, {"1.1.2.1", "1.1.2.88", 1, "t2"},
+		{"1.1.2.93", "1.1.2.88", 2, "t4"}, {"1.1.2.93", "1.1.2.88", 3, ""},
+	} {
+		k := flow.Key{InPort: 4789, TunID: c.key, TunFlg: flow.TunKey}
+		src, dst := netip.MustParseAddr(c.src).As4(), netip.MustParseAddr(c.dst).As4()
+		copy(k.TunSrc[:], src[:])
+		copy(k.TunDst[:], dst[:])
+		if got := m.tr.Tunnel(&k); got != c.want {
+			t.Errorf("%+v: %q", c, got)
+		}
+		var res engine.Result
+		m.tr.Translate(&engine.Request{Key: &k, Now: begin}, &res)
+		if missed := len(res.Actions) == 1 && res.Actions[0] == (action.Drop{Reason: drop.NoTunnel}); missed != (c.want == "") {
+			t.Errorf("%+v: %s", c, action.Join(res.Actions))
+		}
+		if res.Mask.TunID != ^uint64(0) || res.Mask.TunSrc[3] != 0xff || res.Mask.TunFlg == 0 {
+			t.Errorf("%+v: mask %+v", c, res.Mask)
+		}
+	}
+}
+
+// A frame of the switch's own goes where one of the host would.
+func TestEnter(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Remote: there})
+	var pool packet.Pool
+	p := pool.From(make([]byte, 60))
+	defer p.Free()
+	copy(p.Bytes()[6:], hereMAC[:])
+	if got := action.Join(m.tr.Enter("br-ex", p, begin)); got != "2" {
+		t.Error(got)
+	}
+	if got := m.tr.Enter("br-in", p, begin); got != nil {
+		t.Error(got)
+	}
+}
