@@ -28,7 +28,9 @@ func (a TunnelPush) text(name func(flow.PortNo) string) string {
 // the megaflows again as one that came by the tunnel's port.
 type TunnelPop struct {
 	Port flow.PortNo
-	Kind tunnel.Kind // has no text
+	// What has no text:
+	Kind   tunnel.Kind
+	ERSPAN flow.PortNo // the port of ERSPAN, beside Port for other GRE; 0 is none
 }
 
 func (a TunnelPop) String() string { return a.text(nil) }

@@ -82,10 +82,10 @@ func (w *worker) push(p *packet.Packet, a *action.TunnelPush, mtu, cut int, rest
 		return
 	}
 	var seq uint32
-	if a.Header.Seq {
+	if a.Header.Seq || a.Header.Kind == tunnel.ERSPAN {
 		seq = w.e.tunnelSeq.Add(1) - 1
 	}
-	if !a.Header.Put(b, sourcePort(&w.key), seq) {
+	if !a.Header.Put(b, sourcePort(&w.key), seq, uint32(w.now.UnixMicro()/100)) {
 		w.drop(drop.TunnelPush, p, nil)
 		return
 	}
@@ -134,7 +134,11 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 			return
 		}
 	}
-	m, err := tunnel.Parse(p.Bytes(), a.Kind, whole || o.NeedsCsum || o.CsumValid)
+	kind, no := a.Kind, a.Port
+	if kind == tunnel.GRE && a.ERSPAN != 0 && tunnel.IsERSPAN(flow.Carried(p.Bytes())) {
+		kind, no = tunnel.ERSPAN, a.ERSPAN
+	}
+	m, err := tunnel.Parse(p.Bytes(), kind, whole || o.NeedsCsum || o.CsumValid)
 	if err != nil {
 		reason := drop.TunnelPop
 		if err == tunnel.ErrChecksum {
@@ -159,7 +163,7 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 	saved, mask := w.key, w.mask
 	w.pass++
 	w.tally.recirculated++
-	flow.ExtractTags(p, a.Port, w.tags, &w.key)
+	flow.ExtractTags(p, no, w.tags, &w.key)
 	k := &w.key
 	copy(k.TunSrc[:], m.Src[:])
 	copy(k.TunDst[:], m.Dst[:])

@@ -129,7 +129,7 @@ func TestTunnelDrops(t *testing.T) {
 	packed := func(edit func(b []byte, inner []byte)) []byte {
 		b := append(make([]byte, h.Len()), inner...)
 		edit(b, b[h.Len():])
-		if !h.Put(b, 1, 0) {
+		if !h.Put(b, 1, 0, 0) {
 			t.Fatal("not put on")
 		}
 		return b

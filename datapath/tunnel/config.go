@@ -11,7 +11,6 @@ type Config struct {
 	Kind       Kind
 	Remote     netip.Addr // not valid for remote_ip=flow
 	Local      netip.Addr // not valid where the route decides
-	LocalFlow  bool       // local_ip=flow
 	InKey      uint64
 	InHasKey   bool // in_key is given, and not "flow"
 	InFlow     bool // in_key=flow: any key
@@ -25,6 +24,11 @@ type Config struct {
 	TOSInherit bool
 	Fragment   bool // df_default=false
 	Csum, Seq  bool
+	// Of ERSPAN, as Header has them:
+	Version  uint8
+	Index    uint32
+	Egress   bool
+	Hardware uint8
 }
 
 // Device is the name of the datapath's port that tunnels of its kind share.
@@ -34,6 +38,9 @@ func (c *Config) Device() string {
 		return fmt.Sprintf("vxlan_sys_%d", c.Port)
 	case Geneve:
 		return fmt.Sprintf("genev_sys_%d", c.Port)
+	}
+	if c.Kind == ERSPAN {
+		return "erspan_sys"
 	}
 	return "gre_sys"
 }

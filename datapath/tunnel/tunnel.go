@@ -1,6 +1,7 @@
 // Package tunnel builds and parses the headers that stand in front of a frame
 // while it travels through a tunnel: Ethernet, IPv4, and VXLAN (RFC 7348),
-// GRE (RFC 2784, RFC 2890) or Geneve (RFC 8926). It is pure: bytes and values,
+// GRE (RFC 2784, RFC 2890), Geneve (RFC 8926) or ERSPAN of types II and III
+// (draft-foschiano-erspan). It is pure: bytes and values,
 // no packets sent, nothing remembered, and nothing allocated.
 //
 // # Caveats
@@ -29,6 +30,7 @@ const (
 	VXLAN Kind = iota + 1
 	GRE
 	Geneve
+	ERSPAN
 )
 
 // String is the kind as Interface.type has it.
@@ -40,12 +42,14 @@ func (k Kind) String() string {
 		return "gre"
 	case Geneve:
 		return "geneve"
+	case ERSPAN:
+		return "erspan"
 	}
 	return fmt.Sprintf("tunnel kind %d", uint8(k))
 }
 
 // number is the kind's in the text of tnl_push.
-func (k Kind) number() int { return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5}[k] }
+func (k Kind) number() int { return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5, ERSPAN: 107}[k] }
 
 // UDP ports of the kinds (IANA).
 const (
@@ -55,7 +59,7 @@ const (
 
 // Proto is the IP protocol that carries the kind.
 func (k Kind) Proto() uint8 {
-	if k == GRE {
+	if k == GRE || k == ERSPAN {
 		return header.ProtoGRE
 	}
 	return header.ProtoUDP
@@ -63,11 +67,13 @@ func (k Kind) Proto() uint8 {
 
 // Lengths in bytes.
 const (
-	vxlanLen  = 8
-	geneveLen = 8
-	greLen    = 4
+	vxlanLen   = 8
+	geneveLen  = 8
+	greLen     = 4
+	typeIILen  = 8 // of ERSPAN, behind GRE
+	typeIIILen = 12
 	// MaxLen is the longest header that a Header describes.
-	MaxLen = header.EthernetLen + header.IPv4Len + header.UDPLen + vxlanLen
+	MaxLen = header.EthernetLen + header.IPv4Len + 2*greLen + typeIIILen
 )
 
 // Bits of the first 16 of GRE.
@@ -77,7 +83,12 @@ const (
 	greSeq  = 0x1000
 )
 
-const typeTEB = 0x6558 // Ethernet type of a bridged frame
+// Ethernet types of what GRE carries.
+const (
+	typeTEB = 0x6558 // a bridged frame
+	typeII  = 0x88be // one with a header of ERSPAN
+	typeIII = 0x22eb
+)
 
 // Errors of Parse.
 var (
@@ -97,12 +108,23 @@ type Header struct {
 	Csum           bool   // checksum of UDP or GRE, over the frame too
 	HasKey         bool   // GRE only: the others have a key of 0 otherwise
 	Seq            bool   // GRE only
-	Key            uint32 // of GRE, or a VNI of 24 bits
+	Key            uint32 // of GRE, a VNI of 24 bits, or ERSPAN's session of 10
+	// Of ERSPAN, where Kind says so: 1 is type II, 2 is type III.
+	Version  uint8
+	Index    uint32 // of type II, 20 bits
+	Egress   bool   // of type III: the direction
+	Hardware uint8  // of type III: its id, 6 bits
 }
 
 // Len is how long the header is in bytes.
 func (h *Header) Len() int {
 	const outer = header.EthernetLen + header.IPv4Len
+	if h.Kind == ERSPAN {
+		if h.Version == 2 {
+			return outer + 2*greLen + typeIIILen
+		}
+		return outer + 2*greLen + typeIILen
+	}
 	if h.Kind != GRE {
 		return outer + header.UDPLen + vxlanLen
 	}
@@ -116,9 +138,9 @@ func (h *Header) Len() int {
 }
 
 // Put writes the header to the first Len bytes of b, in which the frame
-// stands behind them. port is UDP's source port, and seq a sequence number
-// for those that have one. What does not fit an IP packet is refused.
-func (h *Header) Put(b []byte, port uint16, seq uint32) bool {
+// stands behind them. port is UDP's source port, seq a sequence number
+// for those that have one, and stamp a time in units of 100 microseconds. What does not fit an IP packet is refused.
+func (h *Header) Put(b []byte, port uint16, seq, stamp uint32) bool {
 	n := h.Len()
 	if len(b) < n || len(b)-header.EthernetLen > 0xffff {
 		return false
@@ -142,8 +164,12 @@ func (h *Header) Put(b []byte, port uint16, seq uint32) bool {
 	ip.SetChecksum(0)
 	ip.SetChecksum(header.Checksum(ip[:header.IPv4Len], 0))
 	rest := ip[header.IPv4Len:]
-	if h.Kind == GRE {
+	switch h.Kind {
+	case GRE:
 		h.putGRE(rest, seq)
+		return true
+	case ERSPAN:
+		h.putERSPAN(rest, seq, stamp)
 		return true
 	}
 	u := header.UDP(rest)
@@ -240,9 +266,12 @@ func Parse(b []byte, kind Kind, trusted bool) (m Meta, err error) {
 	m.Len, m.End = at+header.IPv4Len, at+total
 	rest := b[m.Len:m.End]
 	var n int
-	if kind == GRE {
+	switch kind {
+	case GRE:
 		n, err = m.gre(rest, trusted)
-	} else {
+	case ERSPAN:
+		n, err = m.erspan(rest)
+	default:
 		n, err = m.udp(rest, kind, trusted)
 	}
 	if m.Len += n; err == nil && m.End-m.Len < header.EthernetLen {
@@ -333,6 +362,9 @@ func (h Header) String() string {
 		}
 		return s + "))"
 	}
+	if h.Kind == ERSPAN {
+		return s + h.textERSPAN() + ")"
+	}
 	csum := "0x0"
 	if h.Csum {
 		csum = "0xffff"
@@ -363,7 +395,7 @@ func ParseHeader(text string) (h Header, err error) {
 	if n != 10 {
 		return h, bad
 	}
-	for _, k := range [...]Kind{VXLAN, GRE, Geneve} {
+	for _, k := range [...]Kind{VXLAN, GRE, Geneve, ERSPAN} {
 		if k.number() == typ {
 			h.Kind = k
 		}
@@ -391,6 +423,8 @@ func ParseHeader(text string) (h Header, err error) {
 	}
 	if h.Kind == GRE {
 		h.fieldsGRE(words)
+	} else if h.Kind == ERSPAN {
+		h.fieldsERSPAN(words)
 	} else if !h.fieldsUDP(words) {
 		return h, bad
 	}

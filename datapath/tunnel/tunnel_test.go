@@ -19,6 +19,8 @@ func outer(k Kind, edit func(*Header)) Header {
 		h.Port, h.Key = GenevePort, 5
 	case GRE:
 		h.Key, h.HasKey = 456, true
+	case ERSPAN:
+		h.Version, h.Key, h.Index = 1, 123, 7
 	}
 	if edit != nil {
 		edit(&h)
@@ -37,6 +39,8 @@ var headers = []struct {
 	{outer(VXLAN, func(h *Header) { h.Csum, h.DF = true, false }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0),udp(src=0,dst=4789,csum=0xffff),vxlan(flags=0x8000000,vni=0x7b))"},
 	{outer(GRE, func(h *Header) { h.HasKey, h.Key, h.Seq = false, 0, true }), "header(size=42,type=3,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x1000,proto=0x6558),seq=0x0))"},
 	{outer(GRE, func(h *Header) { h.HasKey, h.Key = false, 0 }), "header(size=38,type=3,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0,proto=0x6558)))"},
+	{outer(ERSPAN, nil), "header(size=50,type=107,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),erspan(ver=1,sid=0x7b,idx=0x7))"},
+	{outer(ERSPAN, func(h *Header) { h.Version, h.Key, h.Index, h.Egress, h.Hardware = 2, 456, 0, true, 4 }), "header(size=54,type=107,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),erspan(ver=2,sid=0x1c8,dir=1,hwid=0x4))"},
 }
 
 func TestText(t *testing.T) {
@@ -58,7 +62,7 @@ func TestText(t *testing.T) {
 // packed is the frame behind a header.
 func packed(t testing.TB, h *Header) []byte {
 	b := append(make([]byte, h.Len()), frame...)
-	if !h.Put(b, 40000, 9) {
+	if !h.Put(b, 40000, 9, 77) {
 		t.Fatal("not put on")
 	}
 	return b
@@ -84,8 +88,8 @@ func TestThereAndBack(t *testing.T) {
 				t.Errorf("%s: the first %d bytes: %v", c.text, n, err)
 			}
 		}
-		for _, other := range []Kind{VXLAN, GRE, Geneve} {
-			if _, err := Parse(b, other, true); err == nil && (other == GRE) != (c.h.Kind == GRE) {
+		for _, other := range []Kind{VXLAN, GRE, Geneve, ERSPAN} {
+			if _, err := Parse(b, other, true); err == nil && other.Proto() != c.h.Kind.Proto() {
 				t.Errorf("%s: read as %s", c.text, other)
 			}
 		}
@@ -130,8 +134,29 @@ func TestRefused(t *testing.T) {
 		}
 	}
 	h := outer(VXLAN, nil)
-	if h.Put(make([]byte, 65600), 1, 0) || h.Put(make([]byte, 20), 1, 0) {
+	if h.Put(make([]byte, 65600), 1, 0, 0) || h.Put(make([]byte, 20), 1, 0, 0) {
 		t.Error("what does not fit was put on")
+	}
+}
+
+// The bytes that Open vSwitch 3.1.0 sends, behind the IP header.
+func TestERSPANBytes(t *testing.T) {
+	for version, want := range map[uint8][]byte{
+		1: {0x10, 0, 0x88, 0xbe, 0, 0, 0, 9, 0x10, 0, 0, 0x7b, 0, 0, 0, 7},
+		2: {0x10, 0, 0x22, 0xeb, 0, 0, 0, 9, 0x20, 0, 0x01, 0xc8, 0, 0, 0, 77, 0, 0, 0, 0x48},
+	} {
+		h := outer(ERSPAN, func(h *Header) {
+			if h.Version = version; version == 2 {
+				h.Key, h.Index, h.Egress, h.Hardware = 456, 0, true, 4
+			}
+		})
+		if got := packed(t, &h)[34:h.Len()]; !bytes.Equal(got, want) || !IsERSPAN(got) {
+			t.Errorf("version %d: % x, want % x", version, got, want)
+		}
+	}
+	h := outer(GRE, nil)
+	if IsERSPAN(packed(t, &h)[34:]) {
+		t.Error("GRE taken for ERSPAN")
 	}
 }
 
@@ -185,7 +210,7 @@ func TestNothingIsAllocated(t *testing.T) {
 		h := c.h
 		b := packed(t, &h)
 		if n := testing.AllocsPerRun(100, func() {
-			h.Put(b, 1, 2)
+			h.Put(b, 1, 2, 3)
 			if _, err := Parse(b, h.Kind, false); err != nil {
 				t.Fatal(err)
 			}
@@ -201,7 +226,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, kind uint8, trusted bool) {
 		before := bytes.Clone(b)
-		m, err := Parse(b, Kind(kind%3+1), trusted)
+		m, err := Parse(b, Kind(kind%4+1), trusted)
 		if !bytes.Equal(b, before) {
 			t.Fatal("the packet was changed")
 		}

@@ -85,6 +85,8 @@ func TestTunnels(t *testing.T) {
 		{"vxlan", "C", []string{"options:key=123", "options:csum=true"}},
 		{"gre", "C", []string{"options:key=456", "options:csum=true"}},
 		{"geneve", "C", []string{"options:key=7"}},
+		{"erspan", "ours", []string{"options:key=7", "options:erspan_ver=2", "options:erspan_dir=1", "options:erspan_hwid=0x4"}},
+		{"erspan", "C", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}},
 		{"vxlan", "Linux", []string{"options:key=5"}},
 	} {
 		t.Run(test.kind+" "+test.peer, func(t *testing.T) {

@@ -3,6 +3,7 @@ package daemon
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -165,21 +166,31 @@ func sharedText(p *apply.Shared) string {
 	if p.Kind == tunnel.VXLAN && p.Port != tunnel.VXLANPort || p.Kind == tunnel.Geneve && p.Port != tunnel.GenevePort {
 		options = fmt.Sprintf("dst_port=%d, ", p.Port) + options
 	}
+	if p.Kind == tunnel.ERSPAN {
+		options = "erspan_ver=0, " + options
+	}
 	return fmt.Sprintf("%s: %s", p.Kind, options)
 }
 
 // tunnelText are a tunnel's options as dpif/show has them.
 func tunnelText(i *desired.Interface) string {
-	var words []string
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range i.Options {
-			if !yield(name) {
-				return
+	options := maps.Clone(i.Options)
+	if c := i.Tunnel; c.Kind == tunnel.ERSPAN {
+		maps.DeleteFunc(options, func(name, _ string) bool { return strings.HasPrefix(name, "erspan_") })
+		options["erspan_ver"] = fmt.Sprint(c.Version)
+		if c.Version == 1 {
+			options["erspan_idx"] = fmt.Sprintf("%#x", c.Index)
+		} else {
+			options["erspan_dir"], options["erspan_hwid"] = "0", fmt.Sprintf("%#x", c.Hardware)
+			if c.Egress {
+				options["erspan_dir"] = "1"
 			}
 		}
-	}) {
+	}
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if desired.TunnelOption(name) {
-			words = append(words, name+"="+i.Options[name])
+			words = append(words, name+"="+options[name])
 		}
 	}
 	return strings.Join(words, ", ")

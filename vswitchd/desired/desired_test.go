@@ -120,6 +120,9 @@ func printIface(b *strings.Builder, i *desired.Interface) {
 	if i.Peer != "" {
 		fmt.Fprintf(b, " peer %s", i.Peer)
 	}
+	if i.Tunnel != nil && i.Error == "" {
+		fmt.Fprintf(b, " %+v", *i.Tunnel)
+	}
 	if !i.Policing.Off() {
 		fmt.Fprintf(b, " policed to %s", i.Policing)
 	}

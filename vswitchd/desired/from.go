@@ -389,13 +389,13 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		switch i.Type {
 		case "patch":
 			return Patch, ""
-		case "vxlan", "gre", "geneve":
+		case "vxlan", "gre", "geneve", "erspan":
 			if b.opts.Dummy != DummyOverride {
 				return TunnelEnd, ""
 			}
 			return DummyNIC, ""
 		case "system", "internal", "tap", "ip6gre", "lisp", "stt",
-			"erspan", "ip6erspan", "gtpu", "bareudp", "afxdp", "afxdp-nonpmd":
+			"ip6erspan", "gtpu", "bareudp", "afxdp", "afxdp-nonpmd":
 			return DummyNIC, ""
 		}
 	}
@@ -423,7 +423,7 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		}
 	case "patch":
 		return Patch, ""
-	case "vxlan", "gre", "geneve":
+	case "vxlan", "gre", "geneve", "erspan":
 		return TunnelEnd, ""
 	case "dummy", "dummy-internal", "dummy-pmd":
 		if b.opts.Dummy != DummyOff {

@@ -1,21 +1,25 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
+	"govs/datapath/header"
 	"govs/datapath/tunnel"
 )
 
 // tunnelKinds are the tunnels that there are, by Interface.type.
-var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "geneve": tunnel.Geneve}
+var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN}
 
 // tunnelOptions are the options of ovs-vswitchd.conf.db(5), "Tunnel Options",
 // that are known; of a part of them only the default value is supported.
-var tunnelOptions = []string{"remote_ip", "local_ip", "in_key", "out_key", "key", "dst_port", "tos", "ttl", "df_default", "csum", "seq", "packet_type", "exts", "egress_pkt_mark"}
+var tunnelOptions = []string{"remote_ip", "local_ip", "in_key", "out_key", "key", "dst_port", "tos", "ttl", "df_default", "csum", "seq", "packet_type", "exts", "egress_pkt_mark",
+	"erspan_ver", "erspan_idx", "erspan_dir", "erspan_hwid"}
 
 // tunnel reads the options of a tunnel's interface. What is wrong with them is
 // the error that the interface has.
@@ -25,7 +29,8 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 	bad := func(format string, args ...any) { b.problem("Interface", i.UUID, i.Name+": "+format, args...) }
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		switch {
-		case !slices.Contains(tunnelOptions, name), name == "seq" && kind != tunnel.GRE, name == "exts" && kind == tunnel.GRE:
+		case !slices.Contains(tunnelOptions, name), name == "seq" && kind != tunnel.GRE, name == "exts" && c.Kind.Proto() == header.ProtoGRE,
+			strings.HasPrefix(name, "erspan_") && kind != tunnel.ERSPAN:
 			bad("unknown %s argument '%s'", i.Type, name)
 		case name == "exts", name == "egress_pkt_mark":
 			bad("options:%s not supported", name)
@@ -55,6 +60,9 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 	c.InKey, c.InHasKey, c.InFlow = tunnelKey(o, "in_key")
 	c.OutKey, c.OutHasKey, c.OutFlow = tunnelKey(o, "out_key")
 	b.tunnelHeader(c, o)
+	if kind == tunnel.ERSPAN {
+		return c, erspan(i, c)
+	}
 	return c, ""
 }
 
@@ -78,6 +86,40 @@ func (b *builder) tunnelHeader(c *tunnel.Config, o map[string]string) {
 	}
 	c.TOSInherit, c.TTLInherit = o["tos"] == "inherit", o["ttl"] == "inherit"
 	c.TOS, c.TTL = uint8(number("tos", 0xff)&^3), uint8(number("ttl", 0xff))
+}
+
+// erspan reads the options of ERSPAN. Numbers other than the version's are
+// hexadecimal, with 0x or without.
+func erspan(i *Interface, c *tunnel.Config) string {
+	number := func(name string, limit uint64) (uint64, string) {
+		text, ok := i.Options[name]
+		if !ok {
+			return 0, ""
+		}
+		n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)
+		if err != nil || n > limit {
+			return 0, fmt.Sprintf("%s: invalid %s: %s", i.Name, strings.Replace(name, "_", " ", 1), text)
+		}
+		return n, ""
+	}
+	switch text := i.Options["erspan_ver"]; text {
+	case "1", "2":
+		c.Version = text[0] - '0'
+	case "":
+		return fmt.Sprintf("%s: erspan type requires valid 'erspan_ver' argument", i.Name)
+	default:
+		return fmt.Sprintf("%s: invalid erspan version: %s", i.Name, text)
+	}
+	index, bad := number("erspan_idx", 0xfffff)
+	dir, bad2 := number("erspan_dir", 1)
+	hwid, bad3 := number("erspan_hwid", 0x3f)
+	c.Index, c.Egress, c.Hardware = uint32(index), dir == 1, uint8(hwid)
+	if c.Version == 1 {
+		c.Egress, c.Hardware = false, 0
+	} else {
+		c.Index = 0
+	}
+	return cmp.Or(bad, bad2, bad3)
 }
 
 // tunnelKey is what in_key or out_key say, or key for both.

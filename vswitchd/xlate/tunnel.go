@@ -125,14 +125,24 @@ func (w *walk) terminates(i *iface, leaves stack) bool {
 	if k.Proto == header.ProtoUDP {
 		w.mask.Add(flow.TPDst)
 	}
+	var pop action.TunnelPop
 	for _, e := range x.entrances {
-		if e.kind.Proto() == k.Proto && (k.Proto == header.ProtoGRE || e.port == k.TPDst) {
-			w.res.Actions = append(w.res.Actions, action.TunnelPop{Port: e.no, Kind: e.kind})
-			w.left, w.last = w.left+1, nil
-			return true
+		switch {
+		case e.kind.Proto() != k.Proto, k.Proto == header.ProtoUDP && e.port != k.TPDst:
+		case e.kind == tunnel.ERSPAN && pop.Kind == tunnel.GRE:
+			pop.ERSPAN = e.no
+		case e.kind == tunnel.GRE && pop.Kind == tunnel.ERSPAN:
+			pop = action.TunnelPop{Port: e.no, Kind: e.kind, ERSPAN: pop.Port}
+		default:
+			pop = action.TunnelPop{Port: e.no, Kind: e.kind}
 		}
 	}
-	return false
+	if pop.Kind == 0 {
+		return false
+	}
+	w.res.Actions = append(w.res.Actions, pop)
+	w.left, w.last = w.left+1, nil
+	return true
 }
 
 // hear notes what an ARP packet for the bridge's own address tells of its
@@ -219,14 +229,18 @@ func (w *walk) encapsulate(i *iface) {
 // outer is the header that a tunnel puts on, but for its addresses.
 func (w *walk) outer(t *tunnel.Config) tunnel.Header {
 	k := w.key
-	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, 64), DF: !t.Fragment, Port: t.Port, Csum: t.Csum, Seq: t.Seq}
+	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, 64), DF: !t.Fragment, Port: t.Port, Csum: t.Csum, Seq: t.Seq,
+		Version: t.Version, Index: t.Index, Egress: t.Egress, Hardware: t.Hardware}
 	key := t.OutKey
 	if t.OutFlow {
 		w.mask.TunID, key = ^uint64(0), k.TunID
 	}
 	h.Key, h.HasKey = uint32(key), t.Kind == tunnel.GRE && (t.OutHasKey || t.OutFlow)
-	if t.Kind != tunnel.GRE {
+	switch t.Kind {
+	case tunnel.VXLAN, tunnel.Geneve:
 		h.Key &= 0xffffff
+	case tunnel.ERSPAN:
+		h.Key &= tunnel.MaxSession
 	}
 	if k.EthType != header.TypeIPv4 && k.EthType != header.TypeIPv6 {
 		return h

@@ -23,6 +23,8 @@ type mesh struct {
 	net   *underlay.Net
 	asked []netip.Addr
 	key   flow.Key
+	cfg   Config
+	in    *Bridge
 }
 
 var (
@@ -39,17 +41,22 @@ func newMesh(t *testing.T, tunnels ...tunnel.Config) *mesh {
 	}
 	in := &Bridge{Name: "br-in", MACs: mac.New(mac.Options{Aging: time.Minute, Size: 100}, func() {}), Ports: []*Port{port("p1", Interface{No: 1, OFPort: 1})}}
 	for n, c := range tunnels {
-		c.Kind, c.Port = tunnel.VXLAN, 4789
-		in.Ports = append(in.Ports, port("t"+string(rune('0'+n)), Interface{No: 4789, OFPort: uint16(10 + n), Tunnel: &c, Counters: new(Counters)}))
+		no := flow.PortNo(c.Port)
+		if c.Kind == 0 {
+			c.Kind, c.Port, no = tunnel.VXLAN, 4789, 4789
+		}
+		in.Ports = append(in.Ports, port("t"+string(rune('0'+n)), Interface{No: no, OFPort: uint16(10 + n), Tunnel: &c, Counters: new(Counters)}))
 	}
 	ex := &Bridge{Name: "br-ex", MAC: hereMAC[:], MACs: mac.New(mac.Options{Aging: time.Minute, Size: 100}, func() {}),
 		Ports: []*Port{port("br-ex", Interface{No: 100, OFPort: 65534}), port("e1", Interface{No: 2, OFPort: 1})}}
-	m.tr.Set(&Config{Bridges: []*Bridge{in, ex}, Underlay: &Underlay{Net: m.net, Solicit: func(bridge string, ip, source netip.Addr) {
+	m.in = in
+	m.cfg = Config{Bridges: []*Bridge{in, ex}, Underlay: &Underlay{Net: m.net, Solicit: func(bridge string, ip, source netip.Addr) {
 		if bridge != "br-ex" || source != netip.MustParseAddr("1.1.2.88") {
 			t.Errorf("asked on %s from %s", bridge, source)
 		}
 		m.asked = append(m.asked, ip)
-	}}})
+	}}}
+	m.tr.Set(&m.cfg)
 	m.net.SetHost([]underlay.Route{{Prefix: netip.MustParsePrefix("1.1.2.0/24"), Device: "br-ex", Source: netip.MustParseAddr("1.1.2.88")}},
 		map[string][]netip.Prefix{"br-ex": {netip.MustParsePrefix("1.1.2.88/24")}})
 	return m
@@ -199,5 +206,40 @@ func TestEnter(t *testing.T) {
 	}
 	if got := m.tr.Enter("br-in", p, begin); got != nil {
 		t.Error(got)
+	}
+}
+
+// GRE and ERSPAN are one protocol of IP, and told apart by what is in it.
+func TestTunnelPopGRE(t *testing.T) {
+	gre, erspan := tunnel.Config{Kind: tunnel.GRE, Port: 7, Remote: there}, tunnel.Config{Kind: tunnel.ERSPAN, Port: 8, Remote: there, Version: 1}
+	packet := strings.Replace(strings.Replace(outer, ",udp(src=40000,dst=4789)", "", 1), "proto=17", "proto=47", 1)
+	for _, c := range []struct {
+		tunnels []tunnel.Config
+		want    action.TunnelPop
+	}{
+		{[]tunnel.Config{gre, erspan}, action.TunnelPop{Port: 7, Kind: tunnel.GRE, ERSPAN: 8}},
+		{[]tunnel.Config{erspan, gre}, action.TunnelPop{Port: 7, Kind: tunnel.GRE, ERSPAN: 8}},
+		{[]tunnel.Config{erspan}, action.TunnelPop{Port: 8, Kind: tunnel.ERSPAN}},
+		{[]tunnel.Config{gre}, action.TunnelPop{Port: 7, Kind: tunnel.GRE}},
+	} {
+		_, res := newMesh(t, c.tunnels...).do(t, packet)
+		if len(res.Actions) != 1 || res.Actions[0] != c.want {
+			t.Errorf("%+v, want %+v", res.Actions, c.want)
+		}
+	}
+}
+
+// A mirror's port can be a tunnel: what it is to get is cut before the headers
+// are put on.
+func TestTunnelMirror(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Kind: tunnel.ERSPAN, Port: 8, Remote: there, Version: 1, OutKey: 5, Index: 3})
+	m.net.Heard("br-ex", there, thereMAC, begin)
+	m.in.Mirrors = []*Mirror{{Src: []string{"p1"}, Out: "t0", Snaplen: 100}}
+	m.in.Ports = append(m.in.Ports, &Port{Name: "p9", Mode: Trunk, Interfaces: []Interface{{Name: "p9", No: 9, OFPort: 9}}})
+	m.tr.Set(&m.cfg)
+	want := "clone(trunc(100),tnl_push(tnl_port(8),header(size=50,type=107,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800)," +
+		"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0x1,ttl=64,frag=0x4000),erspan(ver=1,sid=0x5,idx=0x3)),out_port(100)),2),9"
+	if got, _ := m.do(t, inner); got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
