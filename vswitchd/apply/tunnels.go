@@ -59,8 +59,8 @@ type Shared struct {
 // openTunnel gives a tunnel its port in the datapath.
 func (a *Applier) openTunnel(b *ofproto.Bridge, i *ofproto.Iface) error {
 	t := i.Want.Tunnel
-	for _, other := range a.Switch.Sorted() {
-		for _, j := range other.Sorted() {
+	for _, other := range a.Switch.Bridges { // of which one has it, at the most
+		for _, j := range other.Ifaces {
 			if j != i && j.No != 0 && j.Want.Tunnel != nil && j.Want.Tunnel.Same(t) {
 				text := fmt.Sprintf("%s: attempting to add tunnel port with same config as port '%s' (%s)", i.Want.Name, j.Want.Name, sameText(t, j.No))
 				if a.doubles[i.Want.UUID] != text {

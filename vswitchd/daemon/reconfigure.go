@@ -72,6 +72,7 @@ func (s *Switch) apply() {
 	}
 	s.steps = steps
 	s.services.configure(s.o.Clock.Now())
+	s.tunnels.Store(len(s.applier.Tunnels) > 0)
 	if len(s.applier.Tunnels) > 0 {
 		s.loadRoutes()
 	}

@@ -77,6 +77,7 @@ type Switch struct {
 	pool       *packet.Pool
 	services   *services // under mu, but for its channels
 	net        *underlay.Net
+	tunnels    atomic.Bool // there are some, to which routes matter
 
 	wake  chan struct{} // something about devices has changed
 	due   chan struct{} // services have something to do

@@ -64,7 +64,9 @@ func (s *Switch) routesChanged() {
 	s.news.Lock()
 	s.rerouted = true
 	s.news.Unlock()
-	s.poke()
+	if s.tunnels.Load() {
+		s.poke()
+	}
 }
 
 // reroute learns the host's routes and addresses anew, where there are tunnels
