@@ -37,6 +37,13 @@
 // hash table: which of two mirrors with one destination decides the length, and
 // which copy comes first where one mirror's output is another's source.
 //
+// Of tunnels: the mark of congestion goes to the outer header as it is (RFC
+// 6040), where C sends ECT(0) in its place; ECN on the way back is the engine's
+// work, so that no megaflow depends on it beyond the outer field; and what
+// waits for a neighbour is translated packet by packet, where C has a megaflow
+// that drops. ofproto/trace does not indent the bridge that a tunnel leads
+// through.
+//
 // What the C switch does otherwise, on purpose: a frame whose VLAN the learned
 // port does not carry is dropped here, and sent out there (this can come about
 // by static entries, and by the customers' VLANs of dot1q-tunnel ports); a native VLAN 0 is carried beside a list of trunks,
