@@ -11,7 +11,7 @@ SBIN := ovsdb/ovsdb-server vswitchd/ovs-vswitchd brcompat/ovs-brcompatd
 BIN  := ctl/ovs-vsctl ctl/ovsdb-tool ctl/ovsdb-client ctl/ovs-appctl brcompat/brcompat tools/govs
 MAINS := $(SBIN) $(BIN)
 
-.PHONY: all build setup setup-test test test-services fuzz lint bench bench-ctl bench-ovsdb bench-brctl oracle oracle-brctl oracle-ctl oracle-datapath torture demo demo-brctl demo-services install clean help bench-datapath test-datapath
+.PHONY: all build setup setup-test test test-services fuzz lint bench bench-ctl bench-ovsdb bench-brctl oracle oracle-brctl oracle-ctl oracle-datapath torture demo demo-brctl demo-services install clean help bench-datapath bench-services test-datapath
 
 all: build
 
@@ -30,9 +30,9 @@ test: setup-test build ## install what the tests need, then run them all with -r
 	@tools/lint/test
 	@$(MAKE) --no-print-directory fuzz
 
-test-services: setup-test ## bonds, LACP, spanning trees, mirrors and QoS, with the switches at the other ends
-	$(GO) test -race ./vswitchd/bond ./vswitchd/lacp ./vswitchd/bpdu ./vswitchd/stp ./vswitchd/rstp ./datapath/shape ./vswitchd/qos
-	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance|QoS' ./vswitchd/daemon ./vswitchd/xlate
+test-services: setup-test ## bonds, LACP, spanning trees, mirrors, QoS and tunnels, with the switches at the other ends
+	$(GO) test -race ./vswitchd/bond ./vswitchd/lacp ./vswitchd/bpdu ./vswitchd/stp ./vswitchd/rstp ./datapath/shape ./vswitchd/qos ./datapath/tunnel ./vswitchd/underlay
+	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance|QoS|Tunnel' ./vswitchd/daemon ./vswitchd/xlate ./datapath/engine
 
 fuzz: ## run every fuzz target for FUZZTIME (3s)
 	@tools/lint/fuzz $(FUZZTIME)
@@ -51,6 +51,9 @@ bench-datapath: setup-test build ## the packet engine, with the eBPF flow cache 
 
 test-datapath: setup-test build ## as root: ports, the equality of both ways, policing, what comes and goes under traffic, restarts
 	$(GO) test -count=1 -v ./datapath/port/... ./datapath/ebpf ./datapath/engine ./vswitchd/daemon
+
+bench-services: setup-test build ## QoS: rates kept, waits beside a full queue, processor time, against Debian's switch
+	$(GO) run ./tools/bench -only qos
 
 bench-ovsdb: setup-test build ## the database server against Debian's, every measure, some minutes
 	$(GO) run ./tools/bench -only ovsdb
