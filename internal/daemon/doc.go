@@ -29,7 +29,7 @@
 // With --monitor one more process in between restarts the daemon when it dies
 // of a signal that tells of a programming error; a Go panic counts (SIGABRT).
 //
-// SIGTERM, SIGINT and SIGHUP end the context; after the run function has
+// SIGTERM, SIGINT and SIGHUP, where they are not ignored from the start, end the context; after the run function has
 // returned and pid file and socket are removed, Main dies of that signal, as the
 // C daemons do. The verb exit ends the context and the exit status is 0.
 //

@@ -275,7 +275,7 @@ func (p *Process) leave() {
 func (p *Process) watchSignals() {
 	signal.Ignore(syscall.SIGPIPE)
 	p.signals = make(chan os.Signal, 4)
-	signal.Notify(p.signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	notify(p.signals)
 	go func() {
 		var since time.Time
 		for sig := range p.signals {
@@ -370,4 +370,14 @@ func fatal(w io.Writer, program string, err error) int {
 	}
 	fmt.Fprintf(w, "%s: %v\n", filepath.Base(program), err)
 	return 1
+}
+
+// notify has the signals that end a daemon sent to the channel, but for those
+// that it was started to ignore, as nohup(1) does.
+func notify(to chan<- os.Signal) {
+	for _, s := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
+		if !signal.Ignored(s) {
+			signal.Notify(to, s)
+		}
+	}
 }

@@ -186,7 +186,7 @@ func (p *Process) monitor() error {
 	p.Log.SetSubprogram("monitor")
 	log := p.Log.Logger("daemon_unix")
 	sigs := make(chan os.Signal, 4)
-	signal.Notify(sigs, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	notify(sigs)
 	defer signal.Stop(sigs)
 	var last time.Time
 	dir, err := os.Getwd() // relative paths of the command line mean this, also later
