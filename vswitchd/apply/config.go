@@ -127,6 +127,9 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 			Counters: i.Counters,
 			Tunnel:   want.Tunnel,
 		}
+		if want.BFD != nil {
+			x.BFD = &xlate.BFD{Dst: want.BFD.Check}
+		}
 		if i.Port != nil {
 			x.Ifindex = i.Port.State().Ifindex
 		}

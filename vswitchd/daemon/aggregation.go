@@ -141,7 +141,7 @@ func (v *services) runBond(b *ofproto.Bridge, p *desired.Port, now time.Time) bo
 	}
 	x.SetLACP(status)
 	for name, up := range x.links {
-		x.SetLink(name, up && (a == nil || a.MayEnable(name)))
+		x.SetLink(name, up && v.forwards(name, now) && (a == nil || a.MayEnable(name)))
 	}
 	changed, moved := x.Run(now)
 	if moved && status == bond.NoLACP {

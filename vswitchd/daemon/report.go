@@ -111,6 +111,9 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 			if heard, ok := partners[i.Want.Name]; ok {
 				seen.Partner(heard)
 			}
+			if x := s.services.bfd[i.Want.Name]; x != nil {
+				seen.Watched(x.Status())
+			}
 			ifaces[i.Want.UUID] = seen
 			at := status.Ref{Table: vswitch.InterfaceTable, UUID: i.Want.UUID}
 			saw := s.writer.Saw(i.Want.UUID, seen)

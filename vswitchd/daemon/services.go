@@ -9,6 +9,7 @@ import (
 	"govs/datapath/flow"
 	"govs/internal/clock"
 	"govs/vswitchd/apply"
+	"govs/vswitchd/bfd"
 	"govs/vswitchd/bond"
 	"govs/vswitchd/bpdu"
 	"govs/vswitchd/desired"
@@ -32,6 +33,8 @@ type services struct {
 	bonds    map[string]*bonded          // by port
 	lastBond uint32                      // number that a bond of the engine's has
 	trees    map[string]*tree            // by bridge
+	bfd      map[string]*bfd.Session     // by interface
+	lastBFD  int                         // how many there were
 
 	counters map[string]*xlate.MirrorCounters // by mirror's UUID
 }
@@ -60,7 +63,7 @@ func newServices(s *Switch) *services {
 	v := &services{
 		s: s, frames: make(chan heard, waiting), asked: make(chan wanted, waiting), timer: s.o.Clock.NewTimer(time.Hour),
 		lacp: make(map[string]*lacp.Aggregator), bonds: make(map[string]*bonded),
-		trees: make(map[string]*tree), counters: make(map[string]*xlate.MirrorCounters),
+		trees: make(map[string]*tree), bfd: make(map[string]*bfd.Session), counters: make(map[string]*xlate.MirrorCounters),
 	}
 	v.timer.Stop()
 	return v
@@ -154,7 +157,7 @@ func (s *Switch) publish() {
 // configure makes the state machines those that are wanted, and has them look
 // at the links. The caller holds s.mu, and publishes afterwards.
 func (v *services) configure(now time.Time) {
-	aggregated, bonded := make(map[string]bool), make(map[string]bool)
+	aggregated, bonded, watched := make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, b := range v.s.applier.Switch.Sorted() {
 		if b.Want.Tree != nil {
 			v.configureTree(b, now)
@@ -162,6 +165,12 @@ func (v *services) configure(now time.Time) {
 			delete(v.trees, b.Want.Name)
 		}
 		for _, p := range b.Want.Ports {
+			for _, i := range p.Interfaces {
+				if i.BFD != nil && !i.Fake {
+					watched[i.Name] = true
+					v.configureBFD(b, i, now)
+				}
+			}
 			if p.LACP != nil {
 				aggregated[p.Name] = true
 				v.configureLACP(b, p, now)
@@ -175,6 +184,11 @@ func (v *services) configure(now time.Time) {
 	for name := range v.trees {
 		if v.s.applier.Switch.Bridges[name] == nil {
 			delete(v.trees, name)
+		}
+	}
+	for name := range v.bfd {
+		if !watched[name] {
+			delete(v.bfd, name)
 		}
 	}
 	for name := range v.lacp {
@@ -201,6 +215,11 @@ func (v *services) run(now time.Time) (changed bool) {
 			changed = true
 		}
 		for _, p := range b.Want.Ports {
+			for _, i := range p.Interfaces {
+				if i.BFD != nil && v.runBFD(b, i, now) {
+					changed = true
+				}
+			}
 			v.runLACP(b, p, now)
 			if v.runBond(b, p, now) {
 				changed = true
@@ -234,6 +253,13 @@ func (v *services) heard(b *ofproto.Bridge, i *ofproto.Iface, frame []byte, now 
 	if [6]byte(frame) == bpdu.Group {
 		if x := v.trees[b.Want.Name]; x != nil {
 			v.heardBPDU(x, i, p, frame, now)
+		}
+		return
+	}
+	if s := v.bfd[i.Want.Name]; s != nil && frame[12] == 0x08 && frame[13] == 0x00 {
+		if err := s.Receive(frame, now); err != nil {
+			v.malformed(i, frame, now)
+			v.s.o.Log("bfd").Debug(fmt.Sprintf("%s: bad BFD control packet: %v", i.Want.Name, err))
 		}
 		return
 	}
@@ -278,6 +304,9 @@ func (v *services) schedule(now time.Time) {
 	}
 	for _, a := range v.lacp {
 		add(a.Next(now))
+	}
+	for _, x := range v.bfd {
+		add(x.Next())
 	}
 	for _, b := range v.bonds {
 		add(b.Next())

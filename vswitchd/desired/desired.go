@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"govs/datapath/tunnel"
+	"govs/vswitchd/bfd"
 	"govs/vswitchd/qos"
 )
 
@@ -220,7 +221,8 @@ type Interface struct {
 	Policing   qos.Policing
 	QoS        *qos.Egress // of its port; nil where there is none
 	LACP       LACPMember
-	Fake       bool // has no row, and stands for a bond (bond_fake_iface)
+	BFD        *bfd.Config // nil where it is not watched
+	Fake       bool        // has no row, and stands for a bond (bond_fake_iface)
 }
 
 // String is the configuration in a few words.

@@ -326,6 +326,7 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 		MTU:        deref(row.MTURequest),
 		Options:    row.Options,
 		LACP:       b.lacpMember(row),
+		BFD:        b.bfd(row),
 		Policing: qos.Policing{
 			Kbps:       uint64(max(row.IngressPolicingRate, 0)),
 			Kbits:      uint64(max(row.IngressPolicingBurst, 0)),
@@ -337,7 +338,7 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 		asked bool
 		what  string
 	}{
-		{row.BFD["enable"] == "true", "BFD"}, {row.CFMMpid != nil, "CFM"}, {row.LLDP["enable"] == "true", "LLDP"},
+		{row.CFMMpid != nil, "CFM"}, {row.LLDP["enable"] == "true", "LLDP"},
 	} {
 		if feature.asked {
 			b.problem("Interface", row.UUID, "interface %s: %s not supported", row.Name, feature.what)

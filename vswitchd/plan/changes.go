@@ -85,6 +85,9 @@ func serviceChanges(have, want *desired.Port) (changes []string) {
 		if old := have.Interfaces[n]; old.LACP != i.LACP {
 			changes = append(changes, fmt.Sprintf("interface %s lacp %v to %v", i.Name, old.LACP, i.LACP))
 		}
+		if old := have.Interfaces[n]; !reflect.DeepEqual(old.BFD, i.BFD) {
+			changes = append(changes, fmt.Sprintf("interface %s bfd %v to %v", i.Name, old.BFD, i.BFD))
+		}
 	}
 	return changes
 }

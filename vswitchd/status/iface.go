@@ -13,6 +13,7 @@ import (
 type Iface struct {
 	iface
 	status map[string]string
+	bfd    map[string]string // nil where it is not watched
 }
 
 // iface are the values that Go compares.
@@ -59,8 +60,11 @@ func See(i *ofproto.Iface) Iface {
 // partner.
 func (i *Iface) Partner(heard bool) { i.lacp, i.heard = true, heard }
 
+// Watched notes what BFD has found out about the interface.
+func (i *Iface) Watched(status map[string]string) { i.bfd = status }
+
 func (i Iface) equal(other Iface) bool {
-	return i.iface == other.iface && maps.Equal(i.status, other.status)
+	return i.iface == other.iface && maps.Equal(i.status, other.status) && maps.Equal(i.bfd, other.bfd)
 }
 
 // IfaceRow sets what an interface is like at the moment.
@@ -69,7 +73,7 @@ func (r Rows) IfaceRow(uuid string, i Iface) {
 		"ofport": -1, "error": Empty{},
 		"admin_state": Empty{}, "link_state": Empty{}, "link_resets": Empty{},
 		"link_speed": Empty{}, "duplex": Empty{}, "ifindex": Empty{},
-		"mac_in_use": Empty{}, "mtu": Empty{}, "lacp_current": Empty{}, "status": full(i.status),
+		"mac_in_use": Empty{}, "mtu": Empty{}, "lacp_current": Empty{}, "status": full(i.status), "bfd_status": full(i.bfd),
 	}
 	row.optional("ofport", i.ofport, i.ofport != 0)
 	row.optional("error", i.err, i.err != "")

@@ -97,8 +97,14 @@ type Interface struct {
 	Down                          bool        // gets and gives nothing
 	NoReceive, NoFlood, NoForward bool
 	LACP                          bool           // LACPDUs go to Config.Control
+	BFD                           *BFD           // what goes to Config.Control of BFD, nil for nothing
 	Counters                      *Counters      // of a patch port or a tunnel, which the engine knows nothing of; may be nil
 	Tunnel                        *tunnel.Config // of a tunnel, which shares No with others; else nil
+}
+
+// BFD says which of its frames are for an interface.
+type BFD struct {
+	Dst [6]byte // that they go to; zero for any
 }
 
 // Counters are a patch port's traffic. They are shared between versions of

@@ -6,7 +6,9 @@ import (
 	"govs/datapath/action"
 	"govs/datapath/engine"
 	"govs/datapath/flow"
+	"govs/datapath/header"
 	"govs/datapath/packet"
+	"govs/vswitchd/bfd"
 	"govs/vswitchd/bpdu"
 	"govs/vswitchd/lacp"
 )
@@ -32,11 +34,32 @@ func (w *walk) speaks(in *iface) bool {
 		return false
 	case in.LACP && k.EthType == lacp.EtherType:
 		return true
+	case in.BFD != nil && w.watches(in):
+		return true
 	case in.port.bridge.Spanning:
 		w.mask.Add(flow.EthDst)
 		return k.EthDst == bpdu.Group
 	}
 	return false
+}
+
+// watches says whether the packet is one of BFD's for the interface (RFC 5881,
+// section 4).
+func (w *walk) watches(in *iface) bool {
+	k := w.key
+	if k.EthType != header.TypeIPv4 || k.Frag != 0 {
+		return false
+	}
+	if dst := in.BFD.Dst; dst != [6]byte{} {
+		if w.mask.Add(flow.EthDst); k.EthDst != dst {
+			return false
+		}
+	}
+	if w.mask.Add(flow.Proto); k.Proto != header.ProtoUDP {
+		return false
+	}
+	w.mask.Add(flow.TPDst)
+	return k.TPDst == bfd.Port
 }
 
 // Send translates what is to become of a packet of the switch's own making
@@ -65,7 +88,7 @@ func (t *Translator) Output(name string, p *packet.Packet, now time.Time) []acti
 	if i == nil {
 		return nil
 	}
-	if i.No != 0 {
+	if i.No != 0 && i.Tunnel == nil {
 		return []action.Action{i.out}
 	}
 	var key flow.Key
@@ -74,9 +97,13 @@ func (t *Translator) Output(name string, p *packet.Packet, now time.Time) []acti
 	}
 	var res engine.Result
 	w := walk{t: t, key: &key, res: &res, mask: &res.Mask, learn: true, packet: p, now: now, have: arrived(&key), out: Nowhere}
-	w.patch(i, w.have)
+	if i.Tunnel != nil {
+		w.encapsulate(i)
+	} else {
+		w.patch(i, w.have)
+	}
 	if w.over {
 		return nil
 	}
-	return res.Actions
+	return unwrap(res.Actions)
 }
