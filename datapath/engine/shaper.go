@@ -224,7 +224,7 @@ func (w *worker) shape(s *stage, p *packet.Packet) bool {
 	if w.key.InPort == 0 {
 		return false
 	}
-	f := shape.Frame{In: uint32(w.key.InPort), Hash: flowHash(&w.key)}
+	f := shape.Frame{In: uint32(w.key.InPort), Hash: w.key.Spread()}
 	marked := uint8(0)
 	mark := false
 	if w.queueID != noQueue {
@@ -387,28 +387,6 @@ func (e *Engine) lose(l *loss, out *member) {
 		e.events.Dropped(s)
 	}
 	l.p.Free()
-}
-
-// flowHash is a hash that the packets of a flow have in common.
-func flowHash(k *flow.Key) uint32 {
-	word := func(b []byte) (n uint64) {
-		for _, c := range b {
-			n = n<<8 | uint64(c)
-		}
-		return n
-	}
-	var h uint64
-	switch k.EthType {
-	case header.TypeIPv4, header.TypeIPv6:
-		h = flow.Mix(word(k.IPSrc[:8]), word(k.IPSrc[8:]), word(k.IPDst[:8]))
-		h = flow.Mix(h, word(k.IPDst[8:]), uint64(k.Proto))
-		if k.Frag == 0 {
-			h = flow.Mix(h, uint64(k.TPSrc), uint64(k.TPDst))
-		}
-	default:
-		h = flow.Mix(word(k.EthSrc[:]), word(k.EthDst[:]), uint64(k.EthType))
-	}
-	return uint32(h ^ h>>32)
 }
 
 // markDSCP sets the DSCP of an IP packet, and leaves its ECN bits.

@@ -11,8 +11,8 @@ func (k *Key) Balance(basis uint32, vlan uint16) (hash uint8, looked Fields) {
 	return uint8(h ^ h>>32), looked
 }
 
-// Spread is a hash by which a tunnel spreads the flows in it: of what Balance
-// looks at.
+// Spread is a hash of what Balance looks at, which tells a packet's flow from
+// others in a tunnel and in a queue.
 func (k *Key) Spread() uint32 {
 	h, _ := k.balance(0, k.VLAN[0].VID())
 	return uint32(h ^ h>>32)

@@ -89,16 +89,8 @@ func packets(o options) error {
 		{name: "C, default", up: (*wire).c, down: (*wire).stopSwitch},
 		{name: "Linux bridge", up: (*wire).bridge, down: func(*wire) { _ = sh("ip link del br0") }},
 	}
-	for i, w := range wires {
-		w.o, w.results, w.measures = o, map[resultKey][]float64{}, packetMeasures
-		w.dir = filepath.Join(o.dir, fmt.Sprintf("wire%d", i))
-	}
-	for range o.rounds {
-		for _, w := range wires {
-			if err := w.round(); err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
-			}
-		}
+	if err := o.race(wires, packetMeasures, "wire"); err != nil {
+		return err
 	}
 	fmt.Printf("\n%-32s", "packets between namespaces")
 	for _, w := range wires {
@@ -108,6 +100,23 @@ func packets(o options) error {
 	for i, m := range packetMeasures {
 		for j, r := range m.rows {
 			r.print(wires, resultKey{i, j})
+		}
+	}
+	return nil
+}
+
+// race has all wires measure in turn, round after round, each in a folder of
+// its own.
+func (o options) race(wires []*wire, measures []packetMeasure, folder string) error {
+	for i, w := range wires {
+		w.o, w.results, w.measures = o, map[resultKey][]float64{}, measures
+		w.dir = filepath.Join(o.dir, fmt.Sprint(folder, i))
+	}
+	for range o.rounds {
+		for _, w := range wires {
+			if err := w.round(); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
 		}
 	}
 	return nil

@@ -54,16 +54,8 @@ func qos(o options) error {
 	for _, r := range qosRates {
 		measures = append(measures, packetMeasure{make([]packetRow, len(qosRows)), func(w *wire) ([]float64, error) { return w.shaped(r) }})
 	}
-	for i, w := range wires {
-		w.o, w.results, w.measures = o, map[resultKey][]float64{}, measures
-		w.dir = filepath.Join(o.dir, fmt.Sprintf("qos%d", i))
-	}
-	for range o.rounds {
-		for _, w := range wires {
-			if err := w.round(); err != nil {
-				return fmt.Errorf("%s: %w", w.name, err)
-			}
-		}
+	if err := o.race(wires, measures, "qos"); err != nil {
+		return err
 	}
 	fmt.Printf("\n%-52s", "QoS linux-htb between namespaces")
 	for _, w := range wires {
