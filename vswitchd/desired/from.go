@@ -80,6 +80,7 @@ func (b *builder) root(root *vswitch.OpenvSwitch) {
 	default:
 		b.problem("Open_vSwitch", root.UUID, "other_config:ebpf-offload: %q is not true, false or auto; auto it is", word)
 	}
+	b.unheeded("Open_vSwitch", root.UUID, "", "other_config", other, rootUnheeded)
 	s.SystemType, s.SystemVersion = deref(root.SystemType), deref(root.SystemVersion)
 
 	// Rows that a reference names and that are not there belong to a newer
@@ -166,20 +167,6 @@ func (b *builder) addresses(br *Bridge, other map[string]string) {
 			b.problem("Bridge", br.UUID, "bridge %s: %v", br.Name, err)
 		}
 		br.DatapathID = id
-	}
-}
-
-// unsupported reports what the bridge asks for and this release does not do.
-func (b *builder) unsupported(row *vswitch.Bridge) {
-	for _, feature := range []struct {
-		asked bool
-		what  string
-	}{
-		{len(row.Controller) > 0, "controllers"},
-	} {
-		if feature.asked {
-			b.problem("Bridge", row.UUID, "bridge %s: %s not supported", row.Name, feature.what)
-		}
 	}
 }
 
@@ -377,7 +364,10 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 			i.Error = i.Name + ": patch peer must not be self"
 		}
 	}
-	if i.Kind == TunnelEnd && i.Error == "" {
+	b.unheeded("Interface", i.UUID, "interface "+i.Name+": ", "other_config", row.OtherConfig, ifaceUnheeded)
+	if i.Kind != TunnelEnd {
+		b.unheeded("Interface", i.UUID, "interface "+i.Name+": ", "options", row.Options, optionsUnheeded)
+	} else if i.Error == "" {
 		i.Tunnel, i.Error = b.tunnel(i)
 	}
 	return i

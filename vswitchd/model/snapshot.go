@@ -37,7 +37,7 @@ var columns = []struct {
 	}},
 	{vswitch.BridgeTable, []string{
 		"name", "datapath_type", "fail_mode", "flood_vlans", "netflow", "sflow", "ipfix",
-		"mirrors", "controller", "ports", "other_config", "external_ids",
+		"mirrors", "controller", "protocols", "flow_tables", "ports", "other_config", "external_ids",
 		"stp_enable", "rstp_enable", "mcast_snooping_enable",
 	}},
 	{vswitch.PortTable, []string{
