@@ -77,13 +77,21 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 	rows.Root(s.want.Root, sys)
 	now := s.o.Clock.Now()
 	first := s.writer.Last(status.Ref{Table: vswitch.OpenvSwitchTable, UUID: s.want.Root}, "ovs_version") == nil
+	wrong := make(map[string][]string) // by UUID of a bridge or port
+	for _, p := range s.want.Problems {
+		if p.At != "" {
+			wrong[p.At] = append(wrong[p.At], p.Text)
+		}
+	}
 	for _, w := range s.want.Bridges {
 		b := s.applier.Switch.Bridges[w.Name]
 		rows.BridgeRow(w.UUID, b)
 		if b == nil {
 			continue
 		}
-		rows.Services(w.UUID, s.services.bridge(b))
+		tree := s.services.bridge(b)
+		tree.Errors = wrong[w.UUID]
+		rows.Services(w.UUID, tree)
 		for _, m := range b.Want.Mirrors {
 			told, _ := s.writer.Last(status.Ref{Table: vswitch.MirrorTable, UUID: m.UUID}, "statistics").(map[string]int)
 			c := s.services.mirrorCounters(m)
@@ -96,6 +104,7 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 		for _, p := range b.Want.Ports {
 			// A new row is empty already.
 			st := s.services.port(b, p, now)
+			st.Errors = wrong[p.UUID]
 			if at := (status.Ref{Table: vswitch.PortTable, UUID: p.UUID}); first || !st.Empty() || s.writer.Last(at, "status") != nil {
 				rows.PortRow(p.UUID, st)
 			}

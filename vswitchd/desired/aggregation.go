@@ -57,12 +57,12 @@ func (b *builder) bond(br *Bridge, p *Port, row *vswitch.Port) {
 	case "balance-slb":
 		w.Mode = bond.BalanceSLB
 		if br.FloodVLANs != nil {
-			b.problem("Port", row.UUID, "port %s: SLB bonds are incompatible with flood_vlans, please use another bond mode or disable flood_vlans", row.Name)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: SLB bonds are incompatible with flood_vlans, please use another bond mode or disable flood_vlans", row.Name)
 		}
 	case "balance-tcp":
 		w.Mode = bond.BalanceTCP
 		if p.LACP == nil {
-			b.problem("Port", row.UUID, "port %s: balance-tcp bonds carry nothing without LACP", row.Name)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: balance-tcp bonds carry nothing without LACP", row.Name)
 		}
 	}
 	if w.Rebalance > 0 {
@@ -76,7 +76,7 @@ func (b *builder) bond(br *Bridge, p *Port, row *vswitch.Port) {
 			w.MIIMon = ms(defaultMIIMon)
 		}
 	default:
-		b.problem("Port", row.UUID, "port %s: unsupported bond-detect-mode %s, using carrier", row.Name, mode)
+		b.wrong(row.UUID, "Port", row.UUID, "port %s: unsupported bond-detect-mode %s, using carrier", row.Name, mode)
 	}
 	w.LBOutput = other["lb-output-action"] == "true" && w.Mode == bond.BalanceTCP
 	p.Bond = w
@@ -107,19 +107,19 @@ func (b *builder) lacp(row *vswitch.Port) *LACP {
 			l.SystemPriority--
 		}
 		if other["lacp-system-priority"] != "" {
-			b.problem("Port", row.UUID, "port %s: ignoring invalid lacp-system-priority", row.Name)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring invalid lacp-system-priority", row.Name)
 		}
 	}
 	if text, ok := other["lacp-system-id"]; ok {
 		mac, err := net.ParseMAC(text)
 		if err != nil || len(mac) != 6 || [6]byte(mac) == [6]byte{} {
-			b.problem("Port", row.UUID, "port %s: ignoring invalid lacp-system-id %q", row.Name, text)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring invalid lacp-system-id %q", row.Name, text)
 			mac = nil
 		}
 		l.SystemID = mac
 	}
 	if text := other["lacp-time"]; text != "" && text != "fast" && text != "slow" {
-		b.problem("Port", row.UUID, "port %s: ignoring invalid lacp-time %q", row.Name, text)
+		b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring invalid lacp-time %q", row.Name, text)
 	}
 	return l
 }

@@ -109,10 +109,13 @@ const (
 // String is the value as the database has it.
 func (o Offload) String() string { return [...]string{"auto", "true", "false"}[o] }
 
-// A Problem is something in the configuration that is worth a log line.
+// A Problem is something in the configuration that is worth a log line. What
+// contradicts itself is told in a column "status" as well: that of the row At,
+// which is a bridge's or a port's.
 type Problem struct {
 	Table, UUID string
 	Text        string
+	At          string // UUID, "" for none
 }
 
 // A Bridge is one switch.

@@ -32,7 +32,7 @@ func (b *builder) egress(port *vswitch.Port) *qos.Egress {
 	}
 	problems, ok := e.Check()
 	for _, text := range problems {
-		b.problem("QoS", row.UUID, "port %s: %s", port.Name, text)
+		b.wrong(port.UUID, "QoS", row.UUID, "port %s: %s", port.Name, text)
 	}
 	if !ok {
 		return nil

@@ -60,7 +60,13 @@ func From(rows *model.Snapshot, opts Options) *State {
 }
 
 func (b *builder) problem(table, uuid, format string, args ...any) {
-	b.state.Problems = append(b.state.Problems, Problem{table, uuid, fmt.Sprintf(format, args...)})
+	b.state.Problems = append(b.state.Problems, Problem{Table: table, UUID: uuid, Text: fmt.Sprintf(format, args...)})
+}
+
+// wrong is a problem that the row at tells of, a bridge's or a port's.
+func (b *builder) wrong(at, table, uuid, format string, args ...any) {
+	b.problem(table, uuid, format, args...)
+	b.state.Problems[len(b.state.Problems)-1].At = at
 }
 
 func (b *builder) root(root *vswitch.OpenvSwitch) {
@@ -142,7 +148,7 @@ func (b *builder) bridge(row *vswitch.Bridge) *Bridge {
 	}
 	for _, port := range byName(row.Ports, b.rows.Ports, (*vswitch.Port).GetName) {
 		if owner, taken := b.ports[port.UUID]; taken {
-			b.problem("Port", port.UUID, "bridge %s: port %s is already in bridge %s", br.Name, port.Name, owner)
+			b.wrong(port.UUID, "Port", port.UUID, "bridge %s: port %s is already in bridge %s", br.Name, port.Name, owner)
 			continue
 		}
 		b.ports[port.UUID] = br.Name
@@ -157,14 +163,14 @@ func (b *builder) addresses(br *Bridge, other map[string]string) {
 	if text, ok := other["hwaddr"]; ok {
 		mac, err := unicastMAC(text)
 		if err != nil {
-			b.problem("Bridge", br.UUID, "bridge %s: cannot set hwaddr: %v", br.Name, err)
+			b.wrong(br.UUID, "Bridge", br.UUID, "bridge %s: cannot set hwaddr: %v", br.Name, err)
 		}
 		br.HWAddr = mac
 	}
 	if text, ok := other["datapath-id"]; ok {
 		id, err := datapathID(text)
 		if err != nil {
-			b.problem("Bridge", br.UUID, "bridge %s: %v", br.Name, err)
+			b.wrong(br.UUID, "Bridge", br.UUID, "bridge %s: %v", br.Name, err)
 		}
 		br.DatapathID = id
 	}
@@ -230,17 +236,20 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 			i.Error = cannot
 		}
 		if egress != nil && (i.Kind == Patch || i.Kind == TunnelEnd) {
-			b.problem("Port", row.UUID, "port %s: QoS not supported on %s port %s", row.Name, i.Kind, i.Name)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: QoS not supported on %s port %s", row.Name, i.Kind, i.Name)
 		} else {
 			i.QoS = egress
 		}
 		p.Interfaces = append(p.Interfaces, i)
 	}
 	if len(p.Interfaces) == 0 {
-		b.problem("Port", row.UUID, "port %s has no interfaces", row.Name)
+		b.wrong(row.UUID, "Port", row.UUID, "port %s has no interfaces", row.Name)
 	}
 	p.LACP = b.lacp(row)
 	p.Tree = b.treePort(br, p, row)
+	if row.BondMode != nil && len(p.Interfaces) == 1 {
+		b.wrong(row.UUID, "Port", row.UUID, "port %s: bond_mode %s asks for two interfaces or more, there is one", row.Name, *row.BondMode)
+	}
 	if len(p.Interfaces) > 1 {
 		b.bond(br, p, row)
 		p.ActiveBefore, _ = net.ParseMAC(deref(row.BondActiveSlave))
@@ -253,12 +262,12 @@ func (b *builder) port(br *Bridge, row *vswitch.Port) *Port {
 func (b *builder) vlan(p *Port, row *vswitch.Port) string {
 	tag, tagged := deref(row.Tag), row.Tag != nil
 	if tag < 0 || tag > 4095 {
-		b.problem("Port", row.UUID, "port %s: tag %d is out of range 0 to 4095", row.Name, tag)
+		b.wrong(row.UUID, "Port", row.UUID, "port %s: tag %d is out of range 0 to 4095", row.Name, tag)
 		tag, tagged = 0, false
 	}
 	valid := slices.DeleteFunc(slices.Clone(p.Trunks), func(vid int) bool { return vid < 0 || vid > 4095 })
 	if len(valid) < len(p.Trunks) {
-		b.problem("Port", row.UUID, "port %s: ignoring invalid values in trunks", row.Name)
+		b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring invalid values in trunks", row.Name)
 		if len(valid) == 0 {
 			valid = nil
 		}
@@ -269,7 +278,7 @@ func (b *builder) vlan(p *Port, row *vswitch.Port) string {
 		if tagged {
 			p.VLAN = Access
 			if p.Trunks != nil {
-				b.problem("Port", row.UUID, "port %s: ignoring trunks in favor of implicit vlan", row.Name)
+				b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring trunks in favor of implicit vlan", row.Name)
 			}
 		}
 	case "access":
@@ -365,6 +374,9 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 		}
 	}
 	b.unheeded("Interface", i.UUID, "interface "+i.Name+": ", "other_config", row.OtherConfig, ifaceUnheeded)
+	if takesNone := i.Kind == System || i.Kind == Internal || i.Kind == Tap; takesNone && i.Error == "" && len(row.Options) > 0 {
+		b.problem("Interface", i.UUID, "%s: arguments provided to device that is not configurable", i.Name)
+	}
 	if i.Kind != TunnelEnd {
 		b.unheeded("Interface", i.UUID, "interface "+i.Name+": ", "options", row.Options, optionsUnheeded)
 	} else if i.Error == "" {

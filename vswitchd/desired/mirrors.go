@@ -42,7 +42,7 @@ func (b *builder) mirrors(br *Bridge, row *vswitch.Bridge) {
 		switch {
 		case m == nil:
 		case len(br.Mirrors) == maxMirrors:
-			b.problem("Mirror", r.UUID, "bridge %s: maximum of %d port mirrors reached, cannot create %s", br.Name, maxMirrors, r.Name)
+			b.wrong(br.UUID, "Mirror", r.UUID, "bridge %s: maximum of %d port mirrors reached, cannot create %s", br.Name, maxMirrors, r.Name)
 		default:
 			br.Mirrors = append(br.Mirrors, m)
 		}
@@ -59,7 +59,7 @@ func (b *builder) mirrors(br *Bridge, row *vswitch.Bridge) {
 // mirror reads one mirror; nil where it cannot be.
 func (b *builder) mirror(br *Bridge, r *vswitch.Mirror, names map[string]string) *Mirror {
 	problem := func(format string, args ...any) {
-		b.problem("Mirror", r.UUID, "bridge %s: mirror %s "+format, append([]any{br.Name, r.Name}, args...)...)
+		b.wrong(br.UUID, "Mirror", r.UUID, "bridge %s: mirror %s "+format, append([]any{br.Name, r.Name}, args...)...)
 	}
 	m := &Mirror{UUID: r.UUID, Name: r.Name, VLANs: sorted(r.SelectVLAN), Snaplen: deref(r.Snaplen)}
 	switch {

@@ -34,7 +34,7 @@ func (b *builder) tree(br *Bridge, row *vswitch.Bridge) *Tree {
 	number := func(key string, low, high, otherwise int) int {
 		n := integer(other, key, otherwise)
 		if n < low || n > high {
-			b.problem("Bridge", row.UUID, "bridge %s: %s %d is out of range %d to %d", row.Name, key, n, low, high)
+			b.wrong(row.UUID, "Bridge", row.UUID, "bridge %s: %s %d is out of range %d to %d", row.Name, key, n, low, high)
 		}
 		return clamp(n, low, high)
 	}
@@ -45,7 +45,7 @@ func (b *builder) tree(br *Bridge, row *vswitch.Bridge) *Tree {
 		}
 		mac, err := net.ParseMAC(text)
 		if err != nil || len(mac) != 6 {
-			b.problem("Bridge", row.UUID, "bridge %s: invalid %s, defaulting to bridge's MAC address", row.Name, key)
+			b.wrong(row.UUID, "Bridge", row.UUID, "bridge %s: invalid %s, defaulting to bridge's MAC address", row.Name, key)
 			return nil
 		}
 		return mac
@@ -53,7 +53,7 @@ func (b *builder) tree(br *Bridge, row *vswitch.Bridge) *Tree {
 	switch {
 	case row.RSTPEnable:
 		if row.STPEnable {
-			b.problem("Bridge", row.UUID, "bridge %s: STP and RSTP are mutually exclusive, using RSTP", row.Name)
+			b.wrong(row.UUID, "Bridge", row.UUID, "bridge %s: STP and RSTP are mutually exclusive, using RSTP", row.Name)
 		}
 		if _, ok := other["rstp-ageing-time"]; ok {
 			br.MACAging = time.Duration(number("rstp-ageing-time", 10, 1000000, defaultMACAging)) * time.Second
@@ -103,7 +103,7 @@ func (b *builder) treePort(br *Bridge, p *Port, row *vswitch.Port) *TreePort {
 		text, ok := other[prefix+key]
 		n := integer(other, prefix+key, low-1)
 		if ok && (n < low || n > high) {
-			b.problem("Port", row.UUID, "port %s: ignoring invalid %s%s %q", row.Name, prefix, key, text)
+			b.wrong(row.UUID, "Port", row.UUID, "port %s: ignoring invalid %s%s %q", row.Name, prefix, key, text)
 		}
 		if n < low || n > high {
 			return otherwise
