@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
 	"golang.org/x/sys/unix"
 
 	"govs/datapath/action"
@@ -58,6 +59,12 @@ type Cache struct {
 	statAt    places
 	entries   map[uint32]*entry // by place in stats
 	collected time.Time
+
+	samples  *ringbuf.Reader
+	shows    map[uint32]*showUse // actions Show of lists, by number
+	showAt   map[shown]uint32
+	lastShow uint32
+	fresh    []uint32 // numbers that are in no list yet
 }
 
 type maskUse struct {
@@ -95,6 +102,8 @@ func New(o Options) (*Cache, error) {
 		listAt:  places{limit: maxLists},
 		statAt:  places{limit: maxFlows},
 		entries: make(map[uint32]*entry),
+		shows:   make(map[uint32]*showUse),
+		showAt:  make(map[shown]uint32),
 	}
 	if c.log == nil {
 		c.log = slog.New(slog.DiscardHandler)
@@ -105,6 +114,7 @@ func New(o Options) (*Cache, error) {
 	}
 	c.conf.u32(0, coTags).Store(2)
 	c.beat()
+	c.stopped.Go(c.listen)
 	c.stopped.Go(func() {
 		t := time.NewTicker(Lease / 20)
 		defer t.Stop()
@@ -145,6 +155,9 @@ func (c *Cache) load() (err error) {
 	if c.progs, err = load(c.maps); err != nil {
 		return err
 	}
+	if c.samples, err = ringbuf.NewReader(c.maps.ring); err != nil {
+		return err
+	}
 	for _, one := range []struct {
 		to      *memory
 		m       *ebpf.Map
@@ -162,6 +175,9 @@ func (c *Cache) load() (err error) {
 }
 
 func (c *Cache) unload() {
+	if c.samples != nil {
+		_ = c.samples.Close()
+	}
 	c.ports.close()
 	c.stats.close()
 	c.conf.close()
@@ -203,6 +219,7 @@ func (c *Cache) Close() {
 	}
 	c.mu.Unlock()
 	close(c.stop)
+	_ = c.samples.Close()
 	c.stopped.Wait()
 	c.unload()
 }
@@ -232,6 +249,7 @@ func (c *Cache) Install(key *flow.Key, mask *flow.Mask, actions []action.Action)
 	if c.closed || in == nil || !in.live {
 		return nil
 	}
+	defer c.forgetFresh()
 	compiled, ok := c.compile(key, mask, actions)
 	if !ok {
 		return nil

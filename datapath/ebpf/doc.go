@@ -27,6 +27,9 @@
 // the device, and what the host sends meets a third program at TCX egress:
 // what that passes on is read by the engine.
 //
+// Samples (action.Show) are drawn by the programs, too, if they are not many,
+// and come to user space through a ring.
+//
 // # Restarts
 //
 // With a folder in a BPF file system (Options.Pins) the programs stay attached

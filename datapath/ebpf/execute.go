@@ -10,7 +10,8 @@ const (
 	opOutput = 1 + iota // word: place of the port; arg 1: the last one
 	opPush              // half: TPID; word: TCI
 	opPop
-	opSet // arg: what the checksums need; half: offset; value, mask: of 4 bytes
+	opSet  // arg: what the checksums need; half: offset; value, mask: of 4 bytes
+	opShow // word: probability; value: number of the action
 )
 
 // Where the offset of opSet counts from, and the checksums that cover the
@@ -60,6 +61,10 @@ func execute(b *builder, m *maps, where mode) {
 	)
 	b.label("not the first")
 
+	b.add(asm.LoadMem(asm.R1, asm.R9, sdFrames, asm.Word))
+	b.put(sFrames, asm.R1, asm.DWord)
+	b.add(asm.LoadMem(asm.R1, asm.R9, sdSegLen, asm.Word))
+	b.put(sSeg, asm.R1, asm.DWord)
 	b.add(asm.LoadMem(asm.R1, asm.R9, sdL3, asm.Word))
 	b.put(sL3, asm.R1, asm.Word)
 	b.add(asm.LoadMem(asm.R1, asm.R9, sdL4, asm.Word))
@@ -84,6 +89,7 @@ func execute(b *builder, m *maps, where mode) {
 		asm.LoadMem(asm.R1, asm.R8, listHead, asm.Byte),
 		asm.JEq.Imm(asm.R1, opOutput, "output"),
 		asm.JEq.Imm(asm.R1, opSet, "set"),
+		asm.JEq.Imm(asm.R1, opShow, "show"),
 	)
 	// The two that move the headers.
 	b.ctx(asm.R2, skbLen)
@@ -120,6 +126,7 @@ func execute(b *builder, m *maps, where mode) {
 	b.add(asm.Ja.Label("next op"))
 
 	set(b)
+	show(b, m)
 	output(b, m, where)
 
 	b.label("next op")

@@ -329,8 +329,20 @@ func TestChange(t *testing.T) {
 	k := flow.Key{InPort: 1, EthType: streamType}
 	var m flow.Mask
 	m.Add(flow.InPort | flow.RecircID | flow.EthType | flow.VLANTPID | flow.VLANHas | flow.CVLANTPID | flow.CVLANHas)
-	if c.Install(&k, &m, []action.Action{action.Show{Probability: 1, Cookie: action.SFlow{}}, action.Output{Port: 2}}) != nil {
-		t.Error("takes what is to be shown to somebody")
+	often, seldom := action.Show{Probability: mostShown + 1, Cookie: action.SFlow{}, To: new(taker)}, action.Show{Probability: mostShown, Cookie: action.SFlow{}, To: new(taker)}
+	for _, list := range [][]action.Action{{often, action.Output{Port: 2}}, {seldom, action.Drop{}}, {action.Output{Port: 2}, seldom}, {seldom, action.Output{Port: 77}}} {
+		if c.Install(&k, &m, list) != nil {
+			t.Errorf("takes %v", list)
+		}
+	}
+	if s := c.Install(&k, &m, []action.Action{seldom, action.Output{Port: 2}}); s == nil || len(c.shows) != 1 {
+		t.Errorf("a sample is not taken, %d are known", len(c.shows))
+	} else {
+		s.Remove()
+		s.Free()
+	}
+	if len(c.shows) != 0 || len(c.showAt) != 0 {
+		t.Errorf("%d samples are known to the end", len(c.shows))
 	}
 	e := c.Install(&k, &m, []action.Action{action.PushVLAN{Tag: flow.VLAN{TCI: 5 | flow.VLANPresent}}, action.Output{Port: 2}})
 	if e == nil {

@@ -58,7 +58,7 @@ func (c *Cache) compile(key *flow.Key, mask *flow.Mask, actions []action.Action)
 	if key.EthType == flow.TPID8021Q || key.EthType == flow.TPID8021AD {
 		l.tags++
 	}
-	last, tags := -1, l.tags
+	last, shows, tags := -1, -1, l.tags
 	for _, a := range actions {
 		switch a := a.(type) {
 		case action.Output:
@@ -81,7 +81,20 @@ func (c *Cache) compile(key *flow.Key, mask *flow.Mask, actions []action.Action)
 		case action.Set:
 			// Behind more tags than a key has the engine finds no other header.
 			ok = (tags <= flow.MaxTags || a.Group == "eth") && l.set(key, mask, &a)
+		case action.Show:
+			if a.To == nil {
+				continue
+			}
+			var id uint32
+			if id, ok = c.showID(a, key.InPort); !ok {
+				return l, false
+			}
+			shows = l.n
+			ok = l.add(opShow, 0, 0, a.Probability, id, 0)
 		case action.Drop:
+			if shows >= 0 {
+				return l, false
+			}
 			return list{}, len(actions) == 1
 		default:
 			return l, false
@@ -89,6 +102,9 @@ func (c *Cache) compile(key *flow.Key, mask *flow.Mask, actions []action.Action)
 		if !ok {
 			return l, false
 		}
+	}
+	if shows > last {
+		return l, false // the last output ends the program
 	}
 	if last < 0 {
 		return list{}, true // what is done to a packet that goes nowhere does not matter
@@ -118,6 +134,8 @@ func (c *Cache) use(l list) *listUse {
 				tags++
 			case opPop:
 				tags = max(tags-1, 0)
+			case opShow:
+				c.useShow(binary.NativeEndian.Uint32(l.ops[i][8:]), 1)
 			case opOutput:
 				m := c.byPlace(binary.NativeEndian.Uint32(l.ops[i][4:]))
 				m.lists[u] = true
@@ -126,9 +144,7 @@ func (c *Cache) use(l list) *listUse {
 		}
 		if err := c.write(u); err != nil {
 			c.listAt.give(at)
-			for _, out := range u.outputs {
-				delete(out.to.lists, u)
-			}
+			c.giveUp(u)
 			return nil
 		}
 		c.lists[l] = u
@@ -143,9 +159,21 @@ func (c *Cache) unuse(u *listUse) {
 	}
 	delete(c.lists, u.list)
 	c.listAt.give(u.at)
+	c.giveUp(u)
+	for _, out := range u.outputs {
+		c.retire(out.to)
+	}
+}
+
+// giveUp ends what ports and samples know of a list.
+func (c *Cache) giveUp(u *listUse) {
 	for _, out := range u.outputs {
 		delete(out.to.lists, u)
-		c.retire(out.to)
+	}
+	for i := range u.list.n {
+		if u.list.ops[i][0] == opShow {
+			c.useShow(binary.NativeEndian.Uint32(u.list.ops[i][8:]), -1)
+		}
 	}
 }
 
@@ -154,6 +182,11 @@ func (c *Cache) unuse(u *listUse) {
 func (c *Cache) write(u *listUse) error {
 	var v [listLen]byte
 	flags, longest := uint16(0), uint32(math.MaxInt32)
+	for i := range u.list.n {
+		if u.list.ops[i][0] == opShow {
+			longest = showMax - 8 // with its tags
+		}
+	}
 	for _, out := range u.outputs {
 		if out.to.kind == outNone {
 			flags = listEngine

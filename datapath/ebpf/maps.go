@@ -62,6 +62,8 @@ func makeMaps() (*maps, error) {
 		{&m.stats, "govs_stats", ebpf.Array, 4, statLen, maxFlows, unix.BPF_F_MMAPABLE},
 		{&m.conf, "govs_conf", ebpf.Array, 4, confLen, 1, unix.BPF_F_MMAPABLE},
 		{&m.pad, "govs_pad", ebpf.PerCPUArray, 4, padLen, 1, 0},
+		{&m.room, "govs_room", ebpf.PerCPUArray, 4, showLen, 1, 0},
+		{&m.ring, "govs_ring", ebpf.RingBuf, 0, 0, ringLen, 0},
 	} {
 		made, err := ebpf.NewMap(&ebpf.MapSpec{
 			Name: spec.name, Type: spec.kind, KeySize: spec.key, ValueSize: spec.value,
@@ -77,7 +79,7 @@ func makeMaps() (*maps, error) {
 }
 
 func (m *maps) close() {
-	for _, one := range []*ebpf.Map{m.devices, m.ports, m.masks, m.flows, m.lists, m.stats, m.conf, m.pad} {
+	for _, one := range []*ebpf.Map{m.devices, m.ports, m.masks, m.flows, m.lists, m.stats, m.conf, m.pad, m.room, m.ring} {
 		if one != nil {
 			one.Close()
 		}

@@ -41,6 +41,11 @@ const (
 	sL3    = -280
 	sL4    = -288
 	sTags  = -296
+
+	sFrames = -304 // 8 bytes, as the next three
+	sSeg    = -312
+	sRoom   = -320
+	sShown  = -328
 )
 
 // A mode is where a program is attached.
@@ -62,6 +67,8 @@ type maps struct {
 	stats   *ebpf.Map
 	conf    *ebpf.Map
 	pad     *ebpf.Map
+	room    *ebpf.Map // in which a sample is put together
+	ring    *ebpf.Map // samples for user space
 }
 
 // htons is n as the host reads it from a packet.
