@@ -85,6 +85,7 @@ type Stats struct {
 type member struct {
 	Member
 	carrier  bool
+	linked   bool // the carrier was told
 	receive  receive
 	until    time.Time // when receive changes by itself; zero is never
 	attached bool
@@ -154,11 +155,18 @@ func (a *Aggregator) find(name string) *member {
 // another link does not count for this one.
 func (a *Aggregator) SetCarrier(name string, up bool, now time.Time) {
 	m := a.find(name)
-	if m == nil || m.carrier == up {
+	if m == nil {
+		return
+	}
+	first := !m.linked
+	m.linked = true
+	if m.carrier == up {
 		return
 	}
 	m.carrier = up
-	m.stats.CarrierChange++
+	if !first { // what a new member has is no change
+		m.stats.CarrierChange++
+	}
 	if up {
 		a.wait(m, now)
 		m.next = now
