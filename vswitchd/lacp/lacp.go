@@ -152,7 +152,7 @@ func (a *Aggregator) find(name string) *member {
 }
 
 // SetCarrier tells that a member's link is there or not. What was heard over
-// another link does not count for this one.
+// another link is old.
 func (a *Aggregator) SetCarrier(name string, up bool, now time.Time) {
 	m := a.find(name)
 	if m == nil {
@@ -170,8 +170,8 @@ func (a *Aggregator) SetCarrier(name string, up bool, now time.Time) {
 	if up {
 		a.wait(m, now)
 		m.next = now
-	} else {
-		m.setDefaulted()
+	} else if m.receive == current || a.config.Active {
+		m.expire(now)
 	}
 	a.selectMembers()
 }
@@ -338,13 +338,20 @@ func (a *Aggregator) actor(m *member) Info {
 
 // key is the port's key: its lowest port id.
 func (a *Aggregator) key() uint16 {
-	var low uint16
+	if m := a.first(); m != nil {
+		return m.PortID
+	}
+	return 0
+}
+
+// first is the member with the lowest port id; nil where there is none.
+func (a *Aggregator) first() (first *member) {
 	for _, m := range a.members {
-		if low == 0 || m.PortID < low {
-			low = m.PortID
+		if first == nil || m.PortID < first.PortID {
+			first = m
 		}
 	}
-	return low
+	return first
 }
 
 // A Message is to be sent out of a member, with Group as its destination and

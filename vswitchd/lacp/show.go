@@ -21,8 +21,8 @@ func (a *Aggregator) Show() string {
 	fmt.Fprintf(&b, "  sys_id: %s\n", net.HardwareAddr(a.config.SystemID[:]))
 	fmt.Fprintf(&b, "  sys_priority: %d\n", a.config.SystemPriority)
 	b.WriteString("  aggregation key: ")
-	if len(a.members) > 0 {
-		fmt.Fprint(&b, a.key())
+	if m := a.first(); m != nil {
+		fmt.Fprint(&b, a.actor(m).Key)
 	} else {
 		b.WriteString("none")
 	}
