@@ -37,8 +37,6 @@ func (b *Bridge) Show() string {
 
 func (p *port) state() string {
 	switch {
-	case p.role == Disabled:
-		return "Disabled"
 	case p.forwarding:
 		return "Forwarding"
 	case p.learning:

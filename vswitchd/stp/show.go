@@ -31,6 +31,9 @@ func (b *Bridge) Show() string {
 	fmt.Fprintf(&s, "\n  %-10s %-10s %-10s %-5s %-8s\n", "Interface", "Role", "State", "Cost", "Pri.Nbr")
 	s.WriteString("  ---------- ---------- ---------- ----- -------\n")
 	for _, p := range b.ports {
+		if p.state == Disabled { // no link: as in the C switch it is not in the list
+			continue
+		}
 		fmt.Fprintf(&s, "  %-10s %-10s %-10s %-5d %d.%d\n", p.Name, b.role(p), p.state, p.Cost, p.id>>8, p.number)
 	}
 	return s.String()
@@ -38,8 +41,6 @@ func (b *Bridge) Show() string {
 
 func (b *Bridge) role(p *port) string {
 	switch {
-	case p.state == Disabled:
-		return "disabled"
 	case p == b.rootPort:
 		return "root"
 	case b.isDesignated(p):
@@ -86,9 +87,7 @@ func (b *Bridge) PortStatus(name string, now time.Time) (status map[string]strin
 		"stp_port_id":      fmt.Sprintf("%04x", p.id),
 		"stp_state":        p.state.String(),
 		"stp_sec_in_state": strconv.Itoa(int(now.Sub(p.changed).Seconds())),
-	}
-	if p.state != Disabled { // which is no role
-		status["stp_role"] = b.role(p)
+		"stp_role":         b.role(p),
 	}
 	return status, map[string]int{"stp_tx_count": int(p.tx), "stp_rx_count": int(p.rx), "stp_error_count": int(p.bad)}
 }

@@ -11,7 +11,8 @@
 // Messages of RSTP are passed over, as bridges of that time do; a bridge that
 // speaks both hears the old protocol and falls back to it. A topology change
 // flushes what was learned at once, where the standard has it age faster for a
-// while.
+// while. The port id in the column status has four hexadecimal digits, as the
+// manual says; the C switch writes it in decimal.
 package stp
 
 import (
