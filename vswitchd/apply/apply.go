@@ -203,8 +203,8 @@ func (a *Applier) setBridge(want *desired.Bridge) {
 	b.MACs.Configure(mac.Options{Aging: want.MACAging, Size: want.MACTableSize})
 	a.snoop(b, want.Snooping)
 	// Stations behind a port that changed are to be learned anew, and all where
-	// other VLANs are flooded or mirrors take other ports, as with the C daemon.
-	flooding := !slices.Equal(b.Want.FloodVLANs, want.FloodVLANs) || !plan.SameMirrors(b.Want, want)
+	// other VLANs are flooded, as with the C daemon.
+	flooding := !slices.Equal(b.Want.FloodVLANs, want.FloodVLANs)
 	before := make(map[string]*desired.Port, len(b.Want.Ports))
 	for _, p := range b.Want.Ports {
 		before[p.Name] = p
