@@ -130,6 +130,9 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 		if want.BFD != nil {
 			x.BFD = &xlate.BFD{Dst: want.BFD.Check}
 		}
+		if want.CFM != nil {
+			x.CFM = &xlate.CFM{Dst: want.CFM.Dst()}
+		}
 		if i.Port != nil {
 			x.Ifindex = i.Port.State().Ifindex
 		}

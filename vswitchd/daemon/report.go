@@ -123,6 +123,11 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 			if x := s.services.bfd[i.Want.Name]; x != nil {
 				seen.Watched(x.Status())
 			}
+			managed := s.services.cfm[i.Want.Name]
+			if managed != nil {
+				st := managed.Status()
+				seen.Managed(&st)
+			}
 			ifaces[i.Want.UUID] = seen
 			at := status.Ref{Table: vswitch.InterfaceTable, UUID: i.Want.UUID}
 			saw := s.writer.Saw(i.Want.UUID, seen)
@@ -130,6 +135,9 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 				rows.Mention(at)
 			} else {
 				rows.IfaceRow(i.Want.UUID, seen)
+				if managed == nil && (first || s.writer.Last(at, "cfm_fault") != nil) {
+					rows.Unmanaged(i.Want.UUID)
+				}
 			}
 			// Statistics have a rhythm of their own, but are not left empty.
 			if !i.Open() || saw && !stats {

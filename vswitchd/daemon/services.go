@@ -12,6 +12,7 @@ import (
 	"govs/vswitchd/bfd"
 	"govs/vswitchd/bond"
 	"govs/vswitchd/bpdu"
+	"govs/vswitchd/cfm"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/lacp"
 	"govs/vswitchd/ofproto"
@@ -35,6 +36,7 @@ type services struct {
 	trees    map[string]*tree            // by bridge
 	bfd      map[string]*bfd.Session     // by interface
 	lastBFD  int                         // how many there were
+	cfm      map[string]*cfm.Session     // by interface
 
 	counters map[string]*xlate.MirrorCounters // by mirror's UUID
 }
@@ -63,7 +65,7 @@ func newServices(s *Switch) *services {
 	v := &services{
 		s: s, frames: make(chan heard, waiting), asked: make(chan wanted, waiting), timer: s.o.Clock.NewTimer(time.Hour),
 		lacp: make(map[string]*lacp.Aggregator), bonds: make(map[string]*bonded),
-		trees: make(map[string]*tree), bfd: make(map[string]*bfd.Session), counters: make(map[string]*xlate.MirrorCounters),
+		trees: make(map[string]*tree), bfd: make(map[string]*bfd.Session), cfm: make(map[string]*cfm.Session), counters: make(map[string]*xlate.MirrorCounters),
 	}
 	v.timer.Stop()
 	return v
@@ -157,7 +159,7 @@ func (s *Switch) publish() {
 // configure makes the state machines those that are wanted, and has them look
 // at the links. The caller holds s.mu, and publishes afterwards.
 func (v *services) configure(now time.Time) {
-	aggregated, bonded, watched := make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	aggregated, bonded, watched, managed := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for _, b := range v.s.applier.Switch.Sorted() {
 		if b.Want.Tree != nil {
 			v.configureTree(b, now)
@@ -169,6 +171,10 @@ func (v *services) configure(now time.Time) {
 				if i.BFD != nil && !i.Fake {
 					watched[i.Name] = true
 					v.configureBFD(b, i, now)
+				}
+				if i.CFM != nil && !i.Fake {
+					managed[i.Name] = true
+					v.configureCFM(b, i, now)
 				}
 			}
 			if p.LACP != nil {
@@ -189,6 +195,11 @@ func (v *services) configure(now time.Time) {
 	for name := range v.bfd {
 		if !watched[name] {
 			delete(v.bfd, name)
+		}
+	}
+	for name := range v.cfm {
+		if !managed[name] {
+			delete(v.cfm, name)
 		}
 	}
 	for name := range v.lacp {
@@ -217,6 +228,9 @@ func (v *services) run(now time.Time) (changed bool) {
 		for _, p := range b.Want.Ports {
 			for _, i := range p.Interfaces {
 				if i.BFD != nil && v.runBFD(b, i, now) {
+					changed = true
+				}
+				if i.CFM != nil && v.runCFM(b, i, now) {
 					changed = true
 				}
 			}
@@ -253,6 +267,13 @@ func (v *services) heard(b *ofproto.Bridge, i *ofproto.Iface, frame []byte, now 
 	if [6]byte(frame) == bpdu.Group {
 		if x := v.trees[b.Want.Name]; x != nil {
 			v.heardBPDU(x, i, p, frame, now)
+		}
+		return
+	}
+	if s := v.cfm[i.Want.Name]; s != nil && cfm.Ours(frame) {
+		if err := s.Receive(frame, now); err != nil {
+			v.malformed(i, frame, now)
+			v.s.o.Log("cfm").Debug(fmt.Sprintf("%s: bad continuity check message: %v", i.Want.Name, err))
 		}
 		return
 	}
@@ -306,6 +327,9 @@ func (v *services) schedule(now time.Time) {
 		add(a.Next(now))
 	}
 	for _, x := range v.bfd {
+		add(x.Next())
+	}
+	for _, x := range v.cfm {
 		add(x.Next())
 	}
 	for _, b := range v.bonds {

@@ -23,6 +23,7 @@ import (
 
 	"govs/datapath/tunnel"
 	"govs/vswitchd/bfd"
+	"govs/vswitchd/cfm"
 	"govs/vswitchd/qos"
 )
 
@@ -225,6 +226,7 @@ type Interface struct {
 	QoS        *qos.Egress // of its port; nil where there is none
 	LACP       LACPMember
 	BFD        *bfd.Config // nil where it is not watched
+	CFM        *cfm.Config // nil where it has no maintenance point
 	Fake       bool        // has no row, and stands for a bond (bond_fake_iface)
 }
 

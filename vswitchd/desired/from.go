@@ -323,6 +323,7 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 		Options:    row.Options,
 		LACP:       b.lacpMember(row),
 		BFD:        b.bfd(row),
+		CFM:        b.cfm(row),
 		Policing: qos.Policing{
 			Kbps:       uint64(max(row.IngressPolicingRate, 0)),
 			Kbits:      uint64(max(row.IngressPolicingBurst, 0)),
@@ -330,15 +331,8 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 			KpktsBurst: uint64(max(row.IngressPolicingKpktsBurst, 0)),
 		},
 	}
-	for _, feature := range []struct {
-		asked bool
-		what  string
-	}{
-		{row.CFMMpid != nil, "CFM"}, {row.LLDP["enable"] == "true", "LLDP"},
-	} {
-		if feature.asked {
-			b.problem("Interface", row.UUID, "interface %s: %s not supported", row.Name, feature.what)
-		}
+	if row.LLDP["enable"] == "true" {
+		b.problem("Interface", row.UUID, "interface %s: LLDP not supported", row.Name)
 	}
 	if i.Type == "" {
 		i.Type = "system"

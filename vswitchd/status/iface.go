@@ -4,6 +4,7 @@ import (
 	"maps"
 
 	"govs/schema/vswitch"
+	"govs/vswitchd/cfm"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
@@ -14,6 +15,7 @@ type Iface struct {
 	iface
 	status map[string]string
 	bfd    map[string]string // nil where it is not watched
+	cfm    *cfm.Status       // nil where it has no maintenance point
 }
 
 // iface are the values that Go compares.
@@ -63,8 +65,11 @@ func (i *Iface) Partner(heard bool) { i.lacp, i.heard = true, heard }
 // Watched notes what BFD has found out about the interface.
 func (i *Iface) Watched(status map[string]string) { i.bfd = status }
 
+// Managed notes what CFM has found out about the interface.
+func (i *Iface) Managed(status *cfm.Status) { i.cfm = status }
+
 func (i Iface) equal(other Iface) bool {
-	return i.iface == other.iface && maps.Equal(i.status, other.status) && maps.Equal(i.bfd, other.bfd)
+	return i.iface == other.iface && maps.Equal(i.status, other.status) && maps.Equal(i.bfd, other.bfd) && i.cfm.Equal(other.cfm)
 }
 
 // IfaceRow sets what an interface is like at the moment.
@@ -89,7 +94,39 @@ func (r Rows) IfaceRow(uuid string, i Iface) {
 		row.optional("mtu", i.mtu, i.mtu != 0)
 		row.optional("mac_in_use", i.mac, i.mac != "")
 	}
+	if i.cfm != nil {
+		row.cfm(i.cfm)
+	}
 	r.Set(vswitch.InterfaceTable, uuid, row)
+}
+
+// Unmanaged empties the columns of CFM, which a new row has empty.
+func (r Rows) Unmanaged(uuid string) {
+	row := make(Row)
+	for _, column := range []string{"cfm_fault", "cfm_fault_status", "cfm_flap_count", "cfm_health", "cfm_remote_mpids", "cfm_remote_opstate"} {
+		row[column] = Empty{}
+	}
+	r.Set(vswitch.InterfaceTable, uuid, row)
+}
+
+// cfm sets what connectivity fault management has found out.
+func (row Row) cfm(s *cfm.Status) {
+	row["cfm_fault"], row["cfm_flap_count"] = s.Faults != 0, s.Flaps
+	for _, column := range []string{"cfm_fault_status", "cfm_health", "cfm_remote_mpids", "cfm_remote_opstate"} {
+		row[column] = Empty{}
+	}
+	if names := s.Faults.Names(); len(names) > 0 {
+		row["cfm_fault_status"] = names
+	}
+	if len(s.Points) > 0 {
+		ids := make([]int, len(s.Points))
+		for n, id := range s.Points {
+			ids[n] = int(id) // as the database has it
+		}
+		row["cfm_remote_mpids"] = ids
+	}
+	row.optional("cfm_health", s.Health, s.Health >= 0)
+	row.optional("cfm_remote_opstate", upDown(!s.Down), s.Extended)
 }
 
 // Refused sets that an interface cannot be.

@@ -2,11 +2,13 @@ package status
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"testing"
 
 	"govs/datapath/port"
 	"govs/datapath/port/dummy"
+	"govs/vswitchd/cfm"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/ofproto"
 )
@@ -112,6 +114,45 @@ func TestIfaceRow(t *testing.T) {
 	stats = rows[Ref{"Interface", "u"}]["statistics"].(map[string]int)
 	if len(stats) != 4+1+6 || stats["rx_dropped"] != 3 {
 		t.Errorf("statistics of a port that counts little: %v", stats)
+	}
+}
+
+func TestCFM(t *testing.T) {
+	i := See(&ofproto.Iface{Want: &desired.Interface{UUID: "u"}, Err: "none"})
+	told := func() Row {
+		rows := make(Rows)
+		rows.IfaceRow("u", i)
+		return rows[Ref{"Interface", "u"}]
+	}
+	if _, ok := told()["cfm_fault"]; ok {
+		t.Error("an interface without CFM mentions it")
+	}
+	before := i
+	i.Managed(&cfm.Status{Faults: cfm.FaultRecv | cfm.FaultRDI, Flaps: 3, Health: 95, Extended: true, Down: true, Points: []uint64{9, 1<<64 - 5}})
+	want := Row{
+		"cfm_fault": true, "cfm_fault_status": []string{"recv", "rdi"}, "cfm_flap_count": 3, "cfm_health": 95,
+		"cfm_remote_mpids": []int{9, -5}, "cfm_remote_opstate": "down",
+	}
+	for column, value := range want {
+		if got := told()[column]; !reflect.DeepEqual(got, value) {
+			t.Errorf("%s is %v, want %v", column, got, value)
+		}
+	}
+	after := i
+	after.Managed(&cfm.Status{Faults: cfm.FaultRecv, Flaps: 3, Health: -1})
+	if i.equal(before) || i.equal(after) || !i.equal(i) {
+		t.Error("a change is not seen")
+	}
+	i = after
+	for _, column := range []string{"cfm_health", "cfm_remote_mpids", "cfm_remote_opstate"} {
+		if got := told()[column]; got != (Empty{}) {
+			t.Errorf("%s is %v, want none", column, got)
+		}
+	}
+	rows := make(Rows)
+	rows.Unmanaged("u")
+	if row := rows[Ref{"Interface", "u"}]; len(row) != 6 || row["cfm_fault"] != (Empty{}) {
+		t.Errorf("%v", row)
 	}
 }
 

@@ -22,8 +22,8 @@ import (
 )
 
 // A Row is the new value of some columns of a row. A value is a string, bool
-// or int, an Empty or one of those for an optional column, a []string, a
-// map[string]string or a map[string]int.
+// or int, an Empty or one of those for an optional column, a []string, an []int,
+// a map[string]string or a map[string]int.
 type Row map[string]any
 
 // Empty is the value of an optional column that has none.
@@ -133,6 +133,12 @@ func encode(value any) any {
 		set := ovsdb.OvsSet{}
 		for _, s := range v {
 			set.GoSet = append(set.GoSet, s)
+		}
+		return set
+	case []int:
+		set := ovsdb.OvsSet{}
+		for _, n := range v {
+			set.GoSet = append(set.GoSet, n)
 		}
 		return set
 	case map[string]string:

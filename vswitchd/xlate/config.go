@@ -98,6 +98,7 @@ type Interface struct {
 	NoReceive, NoFlood, NoForward bool
 	LACP                          bool           // LACPDUs go to Config.Control
 	BFD                           *BFD           // what goes to Config.Control of BFD, nil for nothing
+	CFM                           *CFM           // the same of CFM
 	Counters                      *Counters      // of a patch port or a tunnel, which the engine knows nothing of; may be nil
 	Tunnel                        *tunnel.Config // of a tunnel, which shares No with others; else nil
 }
@@ -105,6 +106,11 @@ type Interface struct {
 // BFD says which of its frames are for an interface.
 type BFD struct {
 	Dst [6]byte // that they go to; zero for any
+}
+
+// CFM says which of its frames are for an interface.
+type CFM struct {
+	Dst [6]byte // that they go to
 }
 
 // Counters are a patch port's traffic. They are shared between versions of

@@ -10,6 +10,7 @@ import (
 	"govs/datapath/packet"
 	"govs/vswitchd/bfd"
 	"govs/vswitchd/bpdu"
+	"govs/vswitchd/cfm"
 	"govs/vswitchd/lacp"
 )
 
@@ -29,6 +30,12 @@ func (w *walk) control(in *iface) bool {
 
 func (w *walk) speaks(in *iface) bool {
 	k := w.key
+	if in.CFM != nil && k.EthType == cfm.EtherType { // whatever tags there are
+		w.mask.Add(flow.EthDst)
+		if k.EthDst == in.CFM.Dst {
+			return true
+		}
+	}
 	switch {
 	case k.VLAN[0].Present():
 		return false
