@@ -128,10 +128,11 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 			Tunnel:   want.Tunnel,
 		}
 		if want.BFD != nil {
-			x.BFD = &xlate.BFD{Dst: want.BFD.Check}
+			x.BFD = &xlate.BFD{Dst: want.BFD.Check, ZeroKey: want.BFD.ZeroKey}
 		}
 		if want.CFM != nil {
-			x.CFM = &xlate.CFM{Dst: want.CFM.Dst()}
+			t := want.Tunnel
+			x.CFM = &xlate.CFM{Dst: want.CFM.Dst(), ZeroKey: t != nil && (t.InFlow || !t.InHasKey)}
 		}
 		if i.Port != nil {
 			x.Ifindex = i.Port.State().Ifindex

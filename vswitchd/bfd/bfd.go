@@ -27,6 +27,7 @@ type Config struct {
 	Mult           uint8
 	Src, Dst       [6]byte // of frames that are sent
 	Check          [6]byte // destination of frames that are for us; zero for any
+	ZeroKey        bool    // frames that came out of a tunnel with a key are not for us (check_tnl_key)
 	SrcIP, DstIP   [4]byte
 }
 

@@ -1,11 +1,18 @@
 package daemon_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os/exec"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"govs/vswitchd/cfm"
 )
 
 // ends are two switches at the ends of a cable with CFM: ours, and another one.
@@ -165,5 +172,179 @@ func TestCFMErrors(t *testing.T) {
 		e.both(fmt.Sprint("no CFM with id ", id), fmt.Sprintf(`%d,[],[],[],[]`, id), fmt.Sprintf(`%d,[],[],[],[]`, id))
 		e.set("cfm_mpid=7", "cfm_mpid=9")
 		e.both("CFM", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+	}
+}
+
+// TestCFMExtended is extended mode: short intervals, long ids, and an end that is
+// not operational; and what goes wrong between ends that do not fit.
+func TestCFMExtended(t *testing.T) {
+	t.Parallel()
+	for name, start := range others {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := watched(t, start)
+			const extended = " other_config:cfm_extended=true other_config:cfm_interval=123"
+			e.set("cfm_mpid=5000000000"+extended, "cfm_mpid=9"+extended)
+			e.both("both ends up", `5000000000,false,[],up,[9]`, `9,false,[],up,[5000000000]`)
+			e.set("", "other_config:cfm_opstate=down")
+			e.both("the far end not operational", `5000000000,false,[],down,[9]`, `9,false,[],up,[5000000000]`)
+			e.set("other_config:cfm_opstate=down", "other_config:cfm_opstate=up")
+			e.both("the near end not operational", `5000000000,false,[],up,[9]`, `9,false,[],down,[5000000000]`)
+			e.set("other_config:cfm_opstate=up", "other_config:cfm_interval=200") // which is no fault
+			e.both("different intervals", `5000000000,false,[],up,[9]`, `9,false,[],up,[5000000000]`)
+			e.set("", "cfm_mpid=5000000000")
+			e.both("the same id", `5000000000,true,[loopback],up,[5000000000]`, `5000000000,true,[loopback],up,[5000000000]`)
+			e.set("cfm_mpid=7", "cfm_mpid=9")
+			e.both("different ids", `7,false,[],up,[9]`, `9,false,[],up,[7]`)
+			e.other.vsctl("remove", "Interface", "f1", "other_config", "cfm_extended")
+			e.both("different modes", `7,true,[recv],up,[]`, `9,true,[recv],[],[]`)
+		})
+	}
+}
+
+// TestCFMDemand has data stand for messages.
+func TestCFMDemand(t *testing.T) {
+	t.Parallel()
+	e := watched(t, others["C"])
+	const demand = " other_config:cfm_extended=true other_config:cfm_demand=true other_config:cfm_interval=1500" // checks every 5.25 s
+	e.set("cfm_mpid=7"+demand, "cfm_mpid=9"+demand)
+	e.both("both ends up", `7,false,[],up,[9]`, `9,false,[],up,[7]`)
+	e.ip("-n", e.there, "addr", "add", "10.9.0.2/24", "dev", "br0")
+	e.ip("-n", e.there, "link", "set", "br0", "up")
+	stop := e.repeat(e.there)
+	e.other.vsctl("clear", "Interface", "f1", "cfm_mpid")
+	// At its second check from now it has not heard a message for a whole period.
+	next := regexp.MustCompile(`next fault check: (-?\d+)ms`)
+	checks, last := 0, 0
+	await(t, "two checks", func() bool {
+		m := next.FindStringSubmatch(e.near.appctl("cfm/show", "e1"))
+		left, _ := strconv.Atoi(m[1])
+		if left > last {
+			checks++
+		}
+		last = left
+		return checks > 2 // the first one is where it begins
+	}, e.say)
+	if got := ofCFM(e.near, "e1"); got != `7,false,[],up,[9]` {
+		t.Errorf("with data, but without messages: %s\n%s", got, e.say())
+	}
+	stop()
+	e.ip("-n", e.there, "link", "set", "br0", "down")
+	await(t, "a fault without data", func() bool { return ofCFM(e.near, "e1") == `7,true,[recv],up,[]` }, e.say)
+}
+
+// repeat has a namespace ask for a neighbour again and again, until the function
+// that it returns is called.
+func (n *network) repeat(at string) (stop func()) {
+	n.t.Helper()
+	cmd := exec.Command("ip", "netns", "exec", at, "ping", "-i", "0.2", "10.9.0.99")
+	if err := cmd.Start(); err != nil {
+		n.t.Fatal(err)
+	}
+	stop = sync.OnceFunc(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	n.t.Cleanup(stop)
+	return stop
+}
+
+// TestCFMTag has messages with tags, and captures ours.
+func TestCFMTag(t *testing.T) {
+	t.Parallel()
+	e := watched(t, others["C"])
+	const fast = " other_config:cfm_interval=100"
+	e.set("cfm_mpid=7 other_config:cfm_ccm_vlan=100 other_config:cfm_ccm_pcp=3"+fast, "cfm_mpid=9 other_config:cfm_ccm_vlan=random other_config:cfm_ccm_pcp=5"+fast)
+	e.both("both ends up", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+	tags := e.tags(e.mid, "m1")
+	await(t, "VLAN 100, priority 3", func() bool { return tags() == 3<<13|100 })
+	e.near.vsctl("remove", "Interface", "e1", "other_config", "cfm_ccm_vlan")
+	await(t, "VLAN 0, priority 3", func() bool { return tags() == 3<<13 })
+	e.near.vsctl("remove", "Interface", "e1", "other_config", "cfm_ccm_pcp")
+	await(t, "no tag", func() bool { return tags() == -1 })
+	e.set("other_config:cfm_ccm_vlan=random", "")
+	seen := make(map[int]bool)
+	await(t, "many VLANs", func() bool {
+		seen[tags()] = true
+		return len(seen) > 5
+	})
+	e.both("both ends up", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+}
+
+// tags returns a function that waits for a message of CFM that arrives at a
+// device, and says what tag it has: priority and VLAN, -1 for none.
+func (n *network) tags(at, dev string) func() int {
+	n.t.Helper()
+	s := newSniffer(n, at, dev)
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_PACKET, unix.PACKET_AUXDATA, 1); err != nil {
+		n.t.Fatal(err)
+	}
+	_ = unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Sec: 30})
+	b, aux := make([]byte, 2000), make([]byte, 200)
+	return func() int {
+		for {
+			k, m, _, from, err := unix.Recvmsg(s.fd, b, aux, 0)
+			if err != nil {
+				n.t.Fatal("no message: ", err)
+			}
+			ll, ok := from.(*unix.SockaddrLinklayer)
+			if !ok || ll.Pkttype == unix.PACKET_OUTGOING || k < 14 || [6]byte(b) != cfm.Group {
+				continue
+			}
+			tag := -1
+			list, _ := unix.ParseSocketControlMessage(aux[:m])
+			for _, c := range list { // struct tpacket_auxdata of packet(7)
+				const status, tci = 0, 16
+				if len(c.Data) >= tci+2 && binary.NativeEndian.Uint32(c.Data[status:])&unix.TP_STATUS_VLAN_VALID != 0 {
+					tag = int(binary.NativeEndian.Uint16(c.Data[tci:]))
+				}
+			}
+			return tag
+		}
+	}
+}
+
+// TestCFMTree says that RSTP takes a port out of the tree where CFM or BFD find a
+// fault, as the C switch does, and STP does not.
+func TestCFMTree(t *testing.T) {
+	t.Parallel()
+	e := watched(t, others["C"])
+	for _, s := range []far{e.near, e.other} {
+		s.vsctl("set", "Bridge", "br0", "rstp_enable=true")
+	}
+	roles := func() string {
+		return strings.Trim(e.near.vsctl("get", "Port", "e1", "rstp_status:rstp_port_role"), "\"\n") + " " +
+			strings.Trim(e.other.vsctl("get", "Port", "f1", "rstp_status:rstp_port_role"), "\"\n")
+	}
+	say := func() string { return roles() + e.near.appctl("rstp/show") + e.other.appctl("rstp/show") + e.say() }
+	works := func() bool { r := roles(); return r == "Root Designated" || r == "Designated Root" }
+	await(t, "a tree", works, say)
+	e.set("cfm_mpid=7 other_config:cfm_interval=100", "cfm_mpid=9 other_config:cfm_interval=100")
+	e.both("CFM", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+	await(t, "a tree with CFM", works, say)
+	e.near.appctl("cfm/set-fault", "true")
+	e.other.appctl("cfm/set-fault", "true")
+	await(t, "no ports of the tree where CFM finds a fault", func() bool { return roles() == "Disabled Disabled" }, say)
+	e.near.appctl("cfm/set-fault", "normal")
+	e.other.appctl("cfm/set-fault", "normal")
+	await(t, "the tree again", works, say)
+	e.near.vsctl("clear", "Interface", "e1", "cfm_mpid")
+	e.other.vsctl("clear", "Interface", "f1", "cfm_mpid")
+	e.set("bfd:enable=true", "") // and nobody answers
+	await(t, "no port of the tree where BFD is down", func() bool { return strings.HasPrefix(roles(), "Disabled ") }, say)
+	e.set("", "bfd:enable=true")
+	await(t, "the tree with BFD", works, say)
+	e.near.appctl("bfd/set-forwarding", "false")
+	await(t, "no port of the tree", func() bool { return strings.HasPrefix(roles(), "Disabled ") }, say)
+
+	for _, s := range []far{e.near, e.other} {
+		s.vsctl("set", "Bridge", "br0", "rstp_enable=false", "stp_enable=true")
+	}
+	state := func(s far, dev string) string {
+		return strings.Trim(s.vsctl("get", "Port", dev, "status:stp_state"), "\"\n")
+	}
+	await(t, "STP, whatever BFD finds", func() bool { return state(e.near, "e1") == "forwarding" && state(e.other, "f1") == "forwarding" }, say)
+	if got := strings.TrimSpace(e.near.vsctl("get", "Interface", "e1", "bfd_status:forwarding")); got != `"false"` {
+		t.Errorf("BFD forwards: %s", got)
 	}
 }

@@ -222,9 +222,6 @@ func (v *services) run(now time.Time) (changed bool) {
 	v.listen(now)
 	v.ask()
 	for _, b := range v.s.applier.Switch.Sorted() {
-		if v.runTree(b, now) {
-			changed = true
-		}
 		for _, p := range b.Want.Ports {
 			for _, i := range p.Interfaces {
 				if i.BFD != nil && v.runBFD(b, i, now) {
@@ -234,6 +231,11 @@ func (v *services) run(now time.Time) (changed bool) {
 					changed = true
 				}
 			}
+		}
+		if v.runTree(b, now) {
+			changed = true
+		}
+		for _, p := range b.Want.Ports {
 			v.runLACP(b, p, now)
 			if v.runBond(b, p, now) {
 				changed = true

@@ -41,7 +41,7 @@ func (v *services) configureTree(b *ofproto.Bridge, now time.Time) {
 	if w.Rapid {
 		c := rstp.Config{Address: addr, Priority: w.Priority, MaxAge: w.MaxAge, ForwardDelay: w.ForwardDelay, HoldCount: w.HoldCount, STP: w.Compatible}
 		for _, p := range inNumbers(b) {
-			up, cost, p2p := v.treeLink(b, p)
+			up, cost, p2p := v.treeLink(b, p, now)
 			c.Ports = append(c.Ports, rstp.Port{
 				Name: p.Name, Number: p.Tree.Number, Priority: p.Tree.Priority, Cost: cost,
 				AdminEdge: p.Tree.AdminEdge, AutoEdge: p.Tree.AutoEdge, MCheck: p.Tree.Check, Up: up, PointToPoint: p2p,
@@ -52,7 +52,7 @@ func (v *services) configureTree(b *ofproto.Bridge, now time.Time) {
 	}
 	c := stp.Config{Address: addr, Priority: w.Priority, Hello: w.Hello, MaxAge: w.MaxAge, ForwardDelay: w.ForwardDelay}
 	for _, p := range inNumbers(b) {
-		up, cost, _ := v.treeLink(b, p)
+		up, cost, _ := v.treeLink(b, p, now)
 		c.Ports = append(c.Ports, stp.Port{Name: p.Name, Number: p.Tree.Number, Priority: p.Tree.Priority, Cost: cost, Up: up})
 	}
 	x.stp.Configure(c, now)
@@ -80,10 +80,11 @@ func inNumbers(b *ofproto.Bridge) (list []*desired.Port) {
 	return list
 }
 
-// treeLink is what a spanning tree asks of a port's link.
-func (v *services) treeLink(b *ofproto.Bridge, p *desired.Port) (up bool, cost uint32, pointToPoint bool) {
+// treeLink is what a spanning tree asks of a port's link. What BFD and CFM find
+// matters to RSTP alone, as in the C switch.
+func (v *services) treeLink(b *ofproto.Bridge, p *desired.Port, now time.Time) (up bool, cost uint32, pointToPoint bool) {
 	i := b.Ifaces[p.Interfaces[0].Name]
-	up, pointToPoint = linked(i), true
+	up, pointToPoint = linked(i) && (!b.Want.Tree.Rapid || v.forwards(p.Interfaces[0].Name, now)), true
 	var speed uint64
 	if i != nil && i.Port != nil {
 		st := i.Port.State()
@@ -115,7 +116,7 @@ func (v *services) runTree(b *ofproto.Bridge, now time.Time) (changed bool) {
 		if p.Tree == nil {
 			continue
 		}
-		up, cost, p2p := v.treeLink(b, p)
+		up, cost, p2p := v.treeLink(b, p, now)
 		if x.rstp != nil {
 			x.rstp.SetLink(p.Name, up, cost, p2p)
 		} else {

@@ -105,12 +105,14 @@ type Interface struct {
 
 // BFD says which of its frames are for an interface.
 type BFD struct {
-	Dst [6]byte // that they go to; zero for any
+	Dst     [6]byte // that they go to; zero for any
+	ZeroKey bool    // they came out of a tunnel without a key, or with 0
 }
 
 // CFM says which of its frames are for an interface.
 type CFM struct {
-	Dst [6]byte // that they go to
+	Dst     [6]byte // that they go to
+	ZeroKey bool    // as BFD's
 }
 
 // Counters are a patch port's traffic. They are shared between versions of

@@ -32,7 +32,7 @@ func (w *walk) speaks(in *iface) bool {
 	k := w.key
 	if in.CFM != nil && k.EthType == cfm.EtherType { // whatever tags there are
 		w.mask.Add(flow.EthDst)
-		if k.EthDst == in.CFM.Dst {
+		if k.EthDst == in.CFM.Dst && !(in.CFM.ZeroKey && k.TunID != 0) {
 			return true
 		}
 	}
@@ -54,7 +54,7 @@ func (w *walk) speaks(in *iface) bool {
 // section 4).
 func (w *walk) watches(in *iface) bool {
 	k := w.key
-	if k.EthType != header.TypeIPv4 || k.Frag != 0 {
+	if k.EthType != header.TypeIPv4 || k.Frag != 0 || in.BFD.ZeroKey && k.TunID != 0 { // arrives looked at the key
 		return false
 	}
 	if dst := in.BFD.Dst; dst != [6]byte{} {
