@@ -228,6 +228,7 @@ func netflowOptions(n *desired.NetFlow) netflow.Options {
 	return netflow.Options{
 		Targets: n.Targets,
 		Settings: netflow.Settings{
+			Version:          n.Version,
 			EngineType:       n.EngineType,
 			EngineID:         n.EngineID,
 			AddIDToInterface: n.AddID,

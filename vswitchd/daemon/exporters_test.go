@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"maps"
 	"net"
 	"os/exec"
 	"path/filepath"
@@ -24,7 +25,7 @@ import (
 func heed(t *testing.T, c *net.UDPConn, what string, push func(), fn func(d []byte) bool) {
 	t.Helper()
 	b := make([]byte, 65536)
-	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(60 * time.Second); time.Now().Before(end); {
 		c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		n, err := c.Read(b)
 		if err != nil {
@@ -35,7 +36,7 @@ func heed(t *testing.T, c *net.UDPConn, what string, push func(), fn func(d []by
 			return
 		}
 	}
-	t.Errorf("%s: still waiting after 20 s", what)
+	t.Errorf("%s: still waiting after a minute", what)
 }
 
 // TestExporters sends packets through a bridge with NetFlow, sFlow and IPFIX:
@@ -347,5 +348,101 @@ func TestSampledTCP(t *testing.T) {
 	})
 	if drops > 0 {
 		t.Logf("%d samples were not sent", drops)
+	}
+}
+
+// TestNetFlow9 has a bridge count flows of IPv4 and IPv6, and tell two
+// collectors in version 9; then in version 5, which leaves IPv6 out.
+func TestNetFlow9(t *testing.T) {
+	var conns []*net.UDPConn
+	for range 2 {
+		c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		conns = append(conns, c)
+	}
+	l := newLab(t, here)
+	l.start(daemon.Options{Dummy: desired.DummyOverride})
+	line := fmt.Sprintf("ovs-vsctl add-br br0 -- add-port br0 p1 -- add-port br0 p2 -- set Interface p1 ofport_request=1 -- set Interface p2 ofport_request=2"+
+		` -- --id=@n create NetFlow 'targets="%v","%v"' engine_type=1 engine_id=2 active_timeout=-1 external_ids:netflow-version=9`+
+		" -- set Bridge br0 netflow=@n", conns[0].LocalAddr(), conns[1].LocalAddr())
+	if out := l.vsctl(fields(line)[1:]...); strings.Contains(out, "ovs-vsctl") {
+		t.Fatal(out)
+	}
+	const (
+		packets, size = 20, 300
+		eth           = "in_port(1),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),"
+		ipv4          = "eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=1000,dst=2000),tcp_flags(syn)"
+		ipv6          = "eth_type(0x86dd),ipv6(src=fe80::1,dst=fe80::2,label=0,proto=17,tclass=0x28,hlimit=64,frag=no),udp(src=1000,dst=2000)"
+	)
+	send := func() {
+		t.Helper()
+		for range packets {
+			for _, text := range []string{ipv4, ipv6} {
+				if out := l.appctl("netdev-dummy/receive", "p1", eth+text, "--len", fmt.Sprint(size)); out != "" {
+					t.Fatal(out)
+				}
+			}
+		}
+		l.appctl("revalidator/wait")
+	}
+	push := func() { l.appctl("time/warp", "1000") }
+	be := binary.BigEndian
+	want := map[string][2]uint64{
+		"0a000001>0a000002 6 0 2 1>ffff": {packets, packets * size},
+		"fe800000000000000000000000000001>fe800000000000000000000000000002 17 40 0 1>ffff": {packets, packets * size},
+	}
+	send()
+	for _, c := range conns {
+		templates, got, n := netflow.CreateTemplateSystem(), map[string][2]uint64{}, uint64(0)
+		heed(t, c, "NetFlow 9", push, func(d []byte) bool {
+			var p netflow.NFv9Packet
+			if err := netflow.DecodeMessageVersion(bytes.NewBuffer(d), templates, &p, new(netflow.IPFIXPacket)); err != nil {
+				t.Fatal(err)
+			}
+			if p.SourceId != 1<<8|2 {
+				t.Errorf("source id %#x", p.SourceId)
+			}
+			for _, s := range p.FlowSets {
+				set, ok := s.(netflow.DataFlowSet)
+				if !ok {
+					continue
+				}
+				for _, r := range set.Records {
+					v := map[uint16][]byte{}
+					for _, x := range r.Values {
+						v[x.Type] = x.Value.([]byte)
+					}
+					src, dst := slices.Concat(v[8], v[27]), slices.Concat(v[12], v[28])
+					id := fmt.Sprintf("%x>%x %d %d %d %x>%x", src, dst, v[4][0], v[5][0], v[6][0], be.Uint16(v[10]), be.Uint16(v[14]))
+					sum := got[id]
+					sum[0] += be.Uint64(v[2])
+					sum[1] += be.Uint64(v[1])
+					n += be.Uint64(v[2])
+					got[id] = sum
+				}
+			}
+			return n >= 2*packets
+		})
+		if !maps.Equal(got, want) {
+			t.Errorf("got %v, want %v", got, want)
+		}
+	}
+	l.vsctl("set", "NetFlow", ".", "external_ids:netflow-version=5")
+	send()
+	seen := uint32(0)
+	heed(t, conns[0], "NetFlow 5", push, func(d []byte) bool {
+		if be.Uint16(d) != 5 {
+			return false // templates of version 9 that were on their way
+		}
+		for r := d[24:]; len(r) >= 48; r = r[48:] {
+			seen += be.Uint32(r[16:])
+		}
+		return seen >= packets
+	})
+	if seen != packets {
+		t.Errorf("version 5 tells of %d packets", seen)
 	}
 }

@@ -165,6 +165,7 @@ func (n *Snooping) String() string {
 type NetFlow struct {
 	UUID          string
 	Targets       []string // "IP:PORT", sorted
+	Version       uint8    // 5 or 9
 	ActiveTimeout time.Duration
 	EngineID      uint8
 	EngineType    uint8
@@ -236,6 +237,9 @@ func (n *NetFlow) String() string {
 		return "none"
 	}
 	s := fmt.Sprintf("%v, active timeout %v", n.Targets, n.ActiveTimeout)
+	if n.Version != 5 {
+		s += fmt.Sprintf(", version %d", n.Version)
+	}
 	if n.EngineSet {
 		s += fmt.Sprintf(", engine %d/%d", n.EngineType, n.EngineID)
 	}

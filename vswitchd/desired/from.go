@@ -204,6 +204,13 @@ func (b *builder) netflow(br *Bridge, uuid string) *NetFlow {
 	case row.ActiveTimeout < 0:
 		n.ActiveTimeout = 0 // none
 	}
+	n.Version = 5
+	switch v, set := row.ExternalIDs["netflow-version"]; {
+	case v == "9":
+		n.Version = 9
+	case set && v != "5":
+		b.problem("NetFlow", uuid, "bridge %s: NetFlow external_ids:netflow-version %q not supported, it is 5 or 9; 5 it is", br.Name, v)
+	}
 	return n
 }
 

@@ -1,9 +1,6 @@
 package netflow
 
 import (
-	"bytes"
-	"cmp"
-	"math"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +19,15 @@ const Passive = 10 * time.Second
 // maxFlows bounds the cache. The engine's own limit of megaflows is lower.
 const maxFlows = 1 << 20
 
+// Versions of NetFlow. The zero value of Settings.Version is Version5.
+const (
+	Version5 uint8 = 5
+	Version9 uint8 = 9
+)
+
 // Settings are what records and their times depend on.
 type Settings struct {
+	Version          uint8
 	EngineType       uint8
 	EngineID         uint8
 	AddIDToInterface bool          // the engine id's low 7 bits become the interface numbers' high ones
@@ -38,8 +42,17 @@ type Cache struct {
 	set   Settings
 	flows map[Flow]*entry
 	due   []record // to go out with the next datagrams
-	seq   uint32
+	out   [][]byte // encoded by settings that were changed since
+
+	seq      uint32    // version 5: records so far; 9: datagrams so far
+	told     time.Time // version 9: when the templates were sent
+	since    int       // version 9: datagrams since then
+	fresh    bool      // version 9: the collectors know no templates
+	exported totals
 }
+
+// totals are what was told of so far.
+type totals struct{ records, packets, bytes uint64 }
 
 type entry struct {
 	out         uint16
@@ -52,13 +65,29 @@ type entry struct {
 
 // NewCache returns an empty cache. Times in records count from boot.
 func NewCache(s Settings, boot time.Time) *Cache {
-	return &Cache{boot: boot, set: s, flows: make(map[Flow]*entry)}
+	return &Cache{boot: boot, set: s, flows: make(map[Flow]*entry), fresh: true}
 }
 
-// Configure changes the settings; the flows stay.
-func (c *Cache) Configure(s Settings) {
+// Configure changes the settings; the flows stay, unless the version changes:
+// then they go out in the old one, with the next Run.
+func (c *Cache) Configure(s Settings, now time.Time) {
 	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.version() != c.set.version() {
+		c.flush()
+		c.out = c.datagrams(now)
+		c.seq, c.fresh = 0, true
+	}
+	if s.version() == Version9 && s.source() != c.set.source() {
+		c.seq, c.fresh = 0, true // each source counts, and has templates, by itself
+	}
 	c.set = s
+}
+
+// Restart has the templates sent again, to collectors that do not know them.
+func (c *Cache) Restart() {
+	c.mu.Lock()
+	c.fresh = true
 	c.mu.Unlock()
 }
 
@@ -79,6 +108,9 @@ func (c *Cache) Credit(f Flow, out uint16, t engine.Traffic) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if f.IPv6 && c.set.version() == Version5 {
+		return // of a translation from before the version changed
+	}
 	e := c.flows[f]
 	switch {
 	case e == nil:
@@ -103,19 +135,10 @@ func (c *Cache) Credit(f Flow, out uint16, t engine.Traffic) {
 	e.flags |= uint8(t.TCPFlags)
 }
 
-// export puts what was not told of a flow among the due records, in several
-// where 32 bits do not hold the counters. Packets and bytes are spread so that
-// each record shows about the mean size.
+// export puts what was not told of a flow among the due records.
 func (c *Cache) export(f Flow, e *entry) {
-	const most = math.MaxUint32
-	for n := max((e.packets+most-1)/most, (e.bytes+most-1)/most); n > 0; n-- {
-		packets, bytes := e.packets/n, e.bytes/n
-		c.due = append(c.due, record{
-			Flow: f, out: e.out, packets: uint32(packets), bytes: uint32(bytes),
-			first: e.first, last: e.last, flags: e.flags,
-		})
-		e.packets -= packets
-		e.bytes -= bytes
+	if e.packets > 0 {
+		c.due = append(c.due, record{Flow: f, out: e.out, packets: e.packets, bytes: e.bytes, first: e.first, last: e.last, flags: e.flags})
 	}
 	e.packets, e.bytes, e.flags = 0, 0, 0
 }
@@ -146,21 +169,26 @@ func (c *Cache) Run(now time.Time) [][]byte {
 func (c *Cache) Flush(now time.Time) [][]byte {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.flush()
+	return c.datagrams(now)
+}
+
+func (c *Cache) flush() {
 	for f, e := range c.flows {
 		c.export(f, e)
 	}
 	clear(c.flows)
-	return c.datagrams(now)
 }
 
-func (c *Cache) datagrams(now time.Time) (out [][]byte) {
-	slices.SortStableFunc(c.due, func(a, b record) int {
-		return cmp.Or(a.last.Compare(b.last), bytes.Compare(a.Src[:], b.Src[:]), bytes.Compare(a.Dst[:], b.Dst[:]),
-			cmp.Compare(a.SrcPort, b.SrcPort), cmp.Compare(a.DstPort, b.DstPort))
-	})
-	for recs := range slices.Chunk(c.due, maxRecords) {
-		out = append(out, c.set.append(nil, recs, c.seq, c.boot, now))
-		c.seq += uint32(len(recs))
+// datagrams encodes the due records.
+func (c *Cache) datagrams(now time.Time) [][]byte {
+	out := c.out
+	c.out = nil
+	slices.SortStableFunc(c.due, record.compare)
+	if c.set.version() == Version9 {
+		out = append(out, c.version9(now)...)
+	} else {
+		out = append(out, c.version5(now)...)
 	}
 	clear(c.due)
 	c.due = c.due[:0]
@@ -171,42 +199,66 @@ func (c *Cache) datagrams(now time.Time) (out [][]byte) {
 }
 
 const (
-	etherIPv4 = 0x0800
-	protoICMP = 1
-	protoTCP  = 6
-	protoUDP  = 17
-	protoSCTP = 132
-	dscp      = 0xfc
+	etherIPv4   = 0x0800
+	etherIPv6   = 0x86dd
+	protoICMP   = 1
+	protoTCP    = 6
+	protoUDP    = 17
+	protoICMPv6 = 58
+	protoSCTP   = 132
+	dscp        = 0xfc
 )
+
+// tells says whether the version has records for flows like this one, and
+// what their ports are: transport ports, ICMP's type and code, or nothing.
+func (c *Cache) tells(k *flow.Key) (yes, ports, icmp bool) {
+	switch k.EthType {
+	case etherIPv4:
+		yes, icmp = true, k.Proto == protoICMP
+	case etherIPv6:
+		c.mu.Lock()
+		yes, icmp = c.set.version() == Version9, k.Proto == protoICMPv6
+		c.mu.Unlock()
+	}
+	return yes, k.Proto == protoTCP || k.Proto == protoUDP || k.Proto == protoSCTP, icmp
+}
 
 // Mask sets the bits by which flows like this one are told apart.
 func (c *Cache) Mask(k *flow.Key, m *flow.Mask) {
-	if k.EthType != etherIPv4 {
+	yes, ports, icmp := c.tells(k)
+	if !yes {
 		return
 	}
-	m.Add(flow.Proto | flow.IPv4Src | flow.IPv4Dst)
+	if k.EthType == etherIPv6 {
+		m.Add(flow.Proto | flow.IPv6Src | flow.IPv6Dst)
+	} else {
+		m.Add(flow.Proto | flow.IPv4Src | flow.IPv4Dst)
+	}
 	m.TOS |= dscp
-	switch k.Proto {
-	case protoICMP, protoTCP, protoUDP, protoSCTP:
+	if ports || icmp {
 		m.Add(flow.TPSrc | flow.TPDst)
 	}
 }
 
-// Creditor returns what counts a flow of the key's traffic, nil where the key
-// is not of IPv4. in and out are OpenFlow port numbers, or 0xffff (flooded),
-// 0xfffe (to several ports), 0xfffd (dropped).
+// Creditor returns what counts a flow of the key's traffic, nil where the
+// version has no records for such flows. in and out are OpenFlow port numbers,
+// or 0xffff (flooded), 0xfffe (to several ports), 0xfffd (dropped).
 func (c *Cache) Creditor(k *flow.Key, in, out uint16) engine.Creditor {
-	if k.EthType != etherIPv4 {
+	yes, ports, icmp := c.tells(k)
+	if !yes {
 		return nil
 	}
-	f := Flow{
-		In: in, Src: [4]byte(k.IPSrc[:4]), Dst: [4]byte(k.IPDst[:4]),
-		Proto: k.Proto, TOS: k.TOS & dscp,
+	f := Flow{IPv6: k.EthType == etherIPv6, In: in, Proto: k.Proto, TOS: k.TOS & dscp}
+	if f.IPv6 {
+		f.Src, f.Dst = k.IPSrc, k.IPDst
+	} else {
+		copy(f.Src[:], k.IPSrc[:4])
+		copy(f.Dst[:], k.IPDst[:4])
 	}
-	switch k.Proto {
-	case protoICMP:
+	switch {
+	case icmp:
 		f.DstPort = k.TPSrc<<8 | k.TPDst&0xff
-	case protoTCP, protoUDP, protoSCTP:
+	case ports:
 		f.SrcPort, f.DstPort = k.TPSrc, k.TPDst
 	}
 	return &creditor{c, f, out}

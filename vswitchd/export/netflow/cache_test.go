@@ -112,7 +112,7 @@ uptime=66000 time=1700000066.000000000 seq=2 engine=0/0
 			t.Fatalf("active timeouts are off: %s", decode(t, d))
 		}
 	}
-	c.Configure(Settings{}) // 0 is 600 seconds
+	c.Configure(Settings{}, at(1999_000)) // 0 is 600 seconds
 	if d := c.Run(at(2000_000)); len(d) != 1 {
 		t.Errorf("%d datagrams", len(d))
 	}
@@ -168,26 +168,38 @@ func TestManyFlows(t *testing.T) {
 
 // The mask holds what tells flows apart and nothing else.
 func TestMask(t *testing.T) {
-	c := NewCache(Settings{}, boot)
+	const (
+		four = flow.Proto | flow.IPv4Src | flow.IPv4Dst
+		six  = flow.Proto | flow.IPv6Src | flow.IPv6Dst
+		port = flow.TPSrc | flow.TPDst
+	)
 	for _, x := range []struct {
-		k    *flow.Key
-		want flow.Fields
-		tos  uint8
+		version uint8
+		k       *flow.Key
+		want    flow.Fields
+		tos     uint8
 	}{
-		{key(6, 1, 2), flow.Proto | flow.IPv4Src | flow.IPv4Dst | flow.TPSrc | flow.TPDst, 0xfc},
-		{key(47, 0, 0), flow.Proto | flow.IPv4Src | flow.IPv4Dst, 0xfc},
-		{&flow.Key{EthType: 0x86dd}, 0, 0},
-		{&flow.Key{EthType: 0x0806}, 0, 0},
+		{5, key(6, 1, 2), four | port, 0xfc},
+		{5, key(47, 0, 0), four, 0xfc},
+		{5, key6(6, 1, 2), 0, 0},
+		{5, &flow.Key{EthType: 0x0806}, 0, 0},
+		{9, key(1, 8, 0), four | port, 0xfc},
+		{9, key(58, 0, 0), four, 0xfc},
+		{9, key6(17, 1, 2), six | port, 0xfc},
+		{9, key6(58, 128, 0), six | port, 0xfc},
+		{9, key6(1, 0, 0), six, 0xfc},
+		{9, &flow.Key{EthType: 0x0806}, 0, 0},
 	} {
+		c := NewCache(Settings{Version: x.version}, boot)
 		var got, want flow.Mask
 		c.Mask(x.k, &got)
 		want.Add(x.want)
 		want.TOS = x.tos
 		if got != want {
-			t.Errorf("%+v: got %+v", x.k, got)
+			t.Errorf("version %d %+v: got %+v", x.version, x.k, got)
 		}
 		if (c.Creditor(x.k, 1, 2) != nil) != (x.want != 0) {
-			t.Errorf("%+v: creditor", x.k)
+			t.Errorf("version %d %+v: creditor", x.version, x.k)
 		}
 	}
 }

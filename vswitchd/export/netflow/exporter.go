@@ -54,8 +54,9 @@ func (e *Exporter) Configure(o Options) error {
 	if !e.to.Has(o.Targets) {
 		e.Flush()
 		err = e.to.Open(o.Targets)
+		e.cache.Restart()
 	}
-	e.cache.Configure(o.Settings)
+	e.cache.Configure(o.Settings, e.clock.Now())
 	return err
 }
 

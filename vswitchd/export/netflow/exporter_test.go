@@ -126,6 +126,12 @@ func queued(t *testing.T, port int) (bytes uint64, open bool) {
 
 // TestNfcapd has Debian's nfcapd collect, and nfdump print.
 func TestNfcapd(t *testing.T) {
+	for _, v := range []uint8{Version5, Version9} {
+		t.Run(fmt.Sprint("version ", v), func(t *testing.T) { nfcapdCollects(t, v) })
+	}
+}
+
+func nfcapdCollects(t *testing.T, version uint8) {
 	nfcapd, nfdump := debs.Bin(t, "nfcapd"), debs.Bin(t, "nfdump")
 	free := listen(t, "udp4", "127.0.0.1:0")
 	port := free.LocalAddr().(*net.UDPAddr).Port
@@ -140,7 +146,7 @@ func TestNfcapd(t *testing.T) {
 	defer cmd.Process.Kill()
 	debs.Await(t, "nfcapd listens", func() bool { _, open := queued(t, port); return open })
 
-	e, err := New(Options{Targets: []string{fmt.Sprintf("127.0.0.1:%d", port)}, Settings: Settings{EngineType: 1, EngineID: 2}},
+	e, err := New(Options{Targets: []string{fmt.Sprintf("127.0.0.1:%d", port)}, Settings: Settings{Version: version, EngineType: 1, EngineID: 2}},
 		nil, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -153,10 +159,24 @@ func TestNfcapd(t *testing.T) {
 	e.Creditor(key(1, 8, 0), 65534, 9).Credit(nil, tr)
 	tr.Packets, tr.Bytes = 4_000_000, 6_000_000_000
 	e.Creditor(key(17, 5000, 5001), 1, 2).Credit(nil, tr)
+	want := []string{
+		"6 10.0.0.1 40000 10.0.0.2 80 ...A..S. 40 3 65535 3 226 1.500",
+		"1 10.0.0.1 0 10.0.0.2 8.0 ........ 40 65534 9 5 490 1.500",
+	}
+	if version == Version9 {
+		tr.Packets, tr.Bytes = 7, 777
+		e.Creditor(key6(17, 1234, 53), 1, 2).Credit(nil, tr)
+		e.Creditor(key6(58, 128, 0), 1, 2).Credit(nil, tr)
+		want = append(want,
+			"17 2001:db8::1 1234 2001:db8::2 53 ........ 40 1 2 7 777 1.500",
+			"58 2001:db8::1 0 2001:db8::2 128.0 ........ 40 1 2 7 777 1.500",
+		)
+	}
 	e.Flush()
-	for n := range 70 { // more than two datagrams
+	const small = 70 // more than two datagrams
+	for n := range small {
 		tr.Packets, tr.Bytes = 1, uint64(60+n)
-		e.Creditor(key(17, uint16(6000+n), 53), 1, 2).Credit(nil, tr)
+		e.Creditor(key(17, uint16(6000+n), 54), 1, 2).Credit(nil, tr)
 	}
 	e.Close()
 
@@ -167,7 +187,7 @@ func TestNfcapd(t *testing.T) {
 		t.Errorf("nfcapd missed something:\n%s", said.String())
 	}
 
-	out, err := exec.Command(nfdump, "-R", dir, "-q", "-N", "-o",
+	out, err := exec.Command(nfdump, "-R", dir, "-q", "-N", "-6", "-o",
 		"fmt:%pr %sa %sp %da %dp %flg %tos %in %out %pkt %byt %td").CombinedOutput()
 	if err != nil {
 		t.Fatalf("nfdump: %v\n%s", err, out)
@@ -184,19 +204,16 @@ func TestNfcapd(t *testing.T) {
 			n, _ := strconv.ParseUint(f[10], 10, 64)
 			bytes += n
 		}
-		if f[4] == "53" {
+		if f[4] == "54" {
 			udp++
 		}
 	}
-	for _, want := range []string{
-		"6 10.0.0.1 40000 10.0.0.2 80 ...A..S. 40 3 65535 3 226 1.500",
-		"1 10.0.0.1 0 10.0.0.2 8.0 ........ 40 65534 9 5 490 1.500",
-	} {
+	for _, want := range want {
 		if !lines[want] {
 			t.Errorf("nfdump does not print %q:\n%.2000s", want, out)
 		}
 	}
-	if bytes != 6_000_000_000 || udp != 70 {
+	if bytes != 6_000_000_000 || udp != small {
 		t.Errorf("nfdump prints %d bytes of the large flow, %d small flows", bytes, udp)
 	}
 }
