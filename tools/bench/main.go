@@ -4,7 +4,7 @@
 //
 // Usage:
 //
-//	bench [-rounds N] [-seconds N] [-only db|ovsdb|ctl|packets|datapath|qos] [-rows REGEXP]
+//	bench [-rounds N] [-seconds N] [-only db|ovsdb|ctl|packets|datapath|services|tunnels|mirrors|sampling|convergence|qos] [-rows REGEXP]
 //
 // The rounds are interleaved (A, B, C, A, B, C, ...) and the median of each
 // measure counts, for machines are noisy. Packets need root: the bench runs
@@ -66,6 +66,22 @@
 // sender's and the hosts' part is in it, and where a switch drops most of what
 // comes, that is in it, too.
 //
+// # Services
+//
+// "-only services" is all of the following.
+//
+// "-only tunnels" has two switches of the same kind, each with a host behind it,
+// and tunnels between them over a cable. The hosts' MTU is 1400.
+//
+// "-only mirrors" measures without and with a mirror of all packets to the port
+// of another host; "-only sampling" without and with an exporter, whose collector
+// is the bench.
+//
+// "-only convergence" has two switches with several cables, of which one is
+// pulled (its device is set down at one end; for BFD it is cut where neither
+// end sees it) while a packet a millisecond goes from host to host and back. What
+// is lost, times the interval, is the row.
+//
 // # QoS
 //
 // "-only qos" has ports of several rates (linux-htb) between hosts: as the switch
@@ -116,14 +132,22 @@ func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "interleaved rounds")
 	flag.Float64Var(&o.seconds, "seconds", 0, "length of one measurement; 0: 1 for databases, 3 for packets")
-	flag.StringVar(&o.only, "only", "", "db, ovsdb (the long table of db), ctl, packets datapath (packets, and how the engine grows) or qos; db, ctl and packets where nothing is said")
+	flag.StringVar(&o.only, "only", "", "db, ovsdb (the long table of db), ctl, packets, datapath (packets, and how the engine grows), services, or one of those: tunnels, mirrors, sampling, convergence, qos; db, ctl and packets where nothing is said")
 	flag.StringVar(&o.rows, "rows", "", "only the measures of databases with a row whose name matches this regular expression")
 	flag.StringVar(&o.bin, "bin", "bin", "folder of our programs")
 	flag.StringVar(&o.theirs, "theirs", "", "folder of Debian's programs")
 	generate := flag.String("generate", "", "send 60-byte frames on this interface (the bench calls itself so)")
 	to := flag.Int("to", 2, "with -generate: the host they go to")
 	flows := flag.Int("flows", 1, "with -generate: from so many senders")
+	listen := flag.Bool("echo", false, "answer packets (the bench calls itself so)")
+	ask := flag.String("probe", "", "send packets to the host that answers (the bench calls itself so)")
 	flag.Parse()
+	switch {
+	case *listen:
+		exit(echo())
+	case *ask != "":
+		exit(inquire(*ask, time.Duration(o.seconds*float64(time.Second))))
+	}
 	if *generate != "" {
 		exit(flood(*generate, byte(*to), *flows, time.Duration(o.seconds*float64(time.Second))))
 	}
@@ -159,8 +183,8 @@ func run(o options) error {
 			return err
 		}
 	}
-	if o.only == "qos" {
-		return qos(o)
+	if done, err := servicesOnly(o); done || err != nil {
+		return err
 	}
 	if o.only == "datapath" {
 		if err := datapath(o); err != nil {

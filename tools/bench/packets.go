@@ -27,6 +27,9 @@ type wire struct {
 
 	measures []packetMeasure
 	queues   []string // that go with a QoS row, for ovs-vsctl
+	pairs    int      // of hosts that the switch connects; 0 is all
+	ns       string   // the switch's network namespace, "" for the bench's
+	far      *wire    // the switch at the other end of cables, if there is one
 }
 
 // A packetRow is a row of the table, with the ratios to reach: by the best C way
@@ -211,7 +214,7 @@ func (w *wire) round() error {
 	}
 	defer w.down(w)
 	for i, m := range w.measures {
-		for pair := range hosts / 2 { // the switch learns the hosts
+		for pair := range cmp.Or(w.pairs, hosts/2) { // the switch learns the hosts
 			if err := sh(fmt.Sprintf("ip netns exec h%d ping -c 5 -i 0.05 -W 5 10.1.1.%d", 2*pair, 2*pair+2)); err != nil {
 				return err
 			}
@@ -240,6 +243,9 @@ func sh(line string) error {
 
 // ovs runs a command against the switch of this wire.
 func (w *wire) ovs(args ...string) error {
+	if w.ns != "" {
+		args = append([]string{"ip", "netns", "exec", w.ns}, args...)
+	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = w.env()
 	out, err := cmd.CombinedOutput()
@@ -264,13 +270,18 @@ func (w *wire) cTSO() error {
 func (w *wire) db() string             { return "unix:" + filepath.Join(w.dir, "db.sock") }
 func (w *wire) theirs(p string) string { return filepath.Join(w.o.theirs, p) }
 
+// vsctl is an ovs-vsctl command line for the switch, to be continued.
+func (w *wire) vsctl(args ...string) []string {
+	return append([]string{w.theirs("ovs-vsctl"), "--db=" + w.db(), "--timeout=20"}, args...)
+}
+
 // startSwitch runs database and switch from a folder of programs.
 func (w *wire) startSwitch(bin string, config ...string) error {
 	schema, err := filepath.Abs("schema/vswitch/vswitch.ovsschema")
 	if err != nil {
 		return err
 	}
-	vsctl := []string{w.theirs("ovs-vsctl"), "--db=" + w.db(), "--timeout=20"}
+	vsctl := w.vsctl()
 	steps := [][]string{
 		{filepath.Join(bin, "ovsdb-tool"), "create", filepath.Join(w.dir, "conf.db"), schema},
 		{filepath.Join(bin, "ovsdb-server"), filepath.Join(w.dir, "conf.db"), "--remote=p" + w.db(), "--detach", "--pidfile", "--log-file"},
@@ -278,6 +289,9 @@ func (w *wire) startSwitch(bin string, config ...string) error {
 	}
 	if config != nil {
 		steps = append(steps, append(append(vsctl, "--no-wait", "set", "Open_vSwitch", "."), config...))
+	}
+	if w.pairs > 0 { // its caller makes the bridges
+		return w.all(append(steps, []string{filepath.Join(bin, "ovs-vswitchd"), w.db(), "--detach", "--pidfile", "--log-file"}))
 	}
 	if w.dummies {
 		steps = append(steps,

@@ -25,8 +25,8 @@ import (
 var qosRates = []uint64{10e6, 50e6, 1e9}
 
 // qosRows are what is measured at each of them.
-var qosRows = []string{"TCP, % of what the rate allows", "UDP, % of what the rate allows", "  CPU of the switch under UDP, %",
-	"ping in the loaded queue, median, ms", "  99 of 100, ms"}
+var qosRows = []packetRow{{name: "TCP, % of what the rate allows"}, {name: "UDP, % of what the rate allows"}, {name: "  CPU of the switch under UDP, %", lower: true},
+	{name: "ping in the loaded queue, median, ms", lower: true}, {name: "  99 of 100, ms", lower: true}}
 
 // qos compares how ports with QoS keep their rate, and prints the table: our
 // own schedulers, what we leave to the kernel, and the C switch, which leaves
@@ -41,50 +41,31 @@ func qos(o options) error {
 		fmt.Println("QoS between hosts: left out, it needs root")
 		return nil
 	}
-	if err := ownRun(); err != nil {
-		return err
-	}
 	own := []string{"queues:1=@a", "--", "--id=@a", "create", "Queue", "dscp=0"} // a queue that marks is ours
 	wires := []*wire{
 		{name: "govs", up: (*wire).govs, down: (*wire).stopSwitch},
 		{name: "govs, own", up: (*wire).govs, down: (*wire).stopSwitch, queues: own},
 		{name: "C, tx off", up: (*wire).c, down: (*wire).stopSwitch, txOff: true},
 	}
-	measures := []packetMeasure{}
+	var measures []packetMeasure
 	for _, r := range qosRates {
-		measures = append(measures, packetMeasure{make([]packetRow, len(qosRows)), func(w *wire) ([]float64, error) { return w.shaped(r) }})
-	}
-	if err := o.race(wires, measures, "qos"); err != nil {
-		return err
-	}
-	fmt.Printf("\n%-52s", "QoS linux-htb between namespaces")
-	for _, w := range wires {
-		fmt.Printf(" %12s", w.name)
-	}
-	fmt.Println("   by C, own by C")
-	for i, r := range qosRates {
-		for j, row := range qosRows {
-			k := resultKey{i, j}
-			fmt.Printf("%-52s", fmt.Sprintf("%4d Mbit/s: %s", r/1e6, row))
-			v := make([]float64, len(wires))
-			for n, w := range wires {
-				v[n] = median(w.results[k])
-				fmt.Printf(" %12.2f", v[n])
-			}
-			fmt.Printf("   %.2f, %.2f\n", v[0]/v[2], v[1]/v[2])
+		var rows []packetRow
+		for _, row := range qosRows {
+			row.name = fmt.Sprintf("%4d Mbit/s: %s", r/1e6, row.name)
+			rows = append(rows, row)
 		}
+		measures = append(measures, packetMeasure{rows, func(w *wire) ([]float64, error) { return w.shaped(r) }})
 	}
-	return nil
+	return o.compare("QoS linux-htb between namespaces", wires, measures)
 }
 
 // shaped gives the second host's port a rate, and measures qosRows.
 func (w *wire) shaped(rate uint64) ([]float64, error) {
-	vsctl := []string{w.theirs("ovs-vsctl"), "--db=" + w.db(), "--timeout=20"}
 	row := append([]string{"--", "--id=@q", "create", "QoS", "type=linux-htb", fmt.Sprintf("other_config:max-rate=%d", rate)}, w.queues...)
-	if err := w.ovs(append(append(vsctl, "set", "Port", "p1", "qos=@q"), row...)...); err != nil {
+	if err := w.ovs(append(w.vsctl("set", "Port", "p1", "qos=@q"), row...)...); err != nil {
 		return nil, err
 	}
-	defer w.ovs(append(vsctl, "clear", "Port", "p1", "qos")...)
+	defer w.ovs(w.vsctl("clear", "Port", "p1", "qos")...)
 	// The data of a frame of 1514 bytes are 1448 of them.
 	allowed := float64(rate) * 1448 / 1514
 	tcp, err := w.iperf("-O", "1")
