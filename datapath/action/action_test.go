@@ -3,6 +3,7 @@ package action
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -40,7 +41,7 @@ func TestTextAndBack(t *testing.T) {
 		"tnl_pop(4789)":                      {TunnelPop{Port: 4789}},
 		"clone(tnl_push(tnl_port(2),header(size=42,type=3,eth(dst=00:00:00:00:00:01,src=00:00:00:00:00:02,dl_type=0x0800)," +
 			"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x2000,proto=0x6558),key=0x1c8)),out_port(100)),1),2": {
-			Clone{[]Action{TunnelPush{tunnel.Header{Kind: tunnel.GRE, EthDst: [6]byte{5: 1}, EthSrc: [6]byte{5: 2}, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92},
+			Clone{[]Action{TunnelPush{tunnel.Header{Kind: tunnel.GRE, EthDst: [6]byte{5: 1}, EthSrc: [6]byte{5: 2}, Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.92"),
 				TTL: 64, DF: true, HasKey: true, Key: 456}, 2, 100}, Output{1}}}, Output{2}},
 		"drop(drop_action_vlan)": {Drop{drop.BadVLAN}},
 	} {

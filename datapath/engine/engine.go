@@ -91,14 +91,14 @@ type Engine struct {
 	translator Translator
 	events     Events
 
-	ports  atomic.Pointer[[]*member] // by number; never changed in place
-	bonds  atomic.Pointer[map[uint32]*Bond]
-	table  classifier.Table[megaflow]
-	meters atomic.Pointer[map[uint32]*sharedMeter] // never changed in place
-	drops  drop.Log
-	// tunnelSeq counts packets into tunnels with sequence numbers.
-	tunnelSeq atomic.Uint32
-	count     [countShards]counters
+	ports   atomic.Pointer[[]*member] // by number; never changed in place
+	bonds   atomic.Pointer[map[uint32]*Bond]
+	table   classifier.Table[megaflow]
+	meters  atomic.Pointer[map[uint32]*sharedMeter] // never changed in place
+	drops   drop.Log
+	sources atomic.Uint32 // SourcePorts: the first in the upper half
+	sequels sync.Map      // sequel to *atomic.Uint32
+	count   [countShards]counters
 
 	gen     atomic.Uint64 // counts Changed
 	kick    chan struct{} // asks the revalidator for a run; capacity one
@@ -140,6 +140,7 @@ func New(o Options) *Engine {
 	e.SetFlowLimit(o.FlowLimit)
 	e.SetMaxIdle(o.MaxIdle)
 	e.SetVLANLimit(o.VLANLimit)
+	e.SetSourcePorts(FirstSource, LastSource)
 	e.hand.w = newWorker(e, nil)
 	go e.revalidator()
 	return e

@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
+	"net/netip"
+	"sync/atomic"
 
 	"govs/datapath/action"
 	"govs/datapath/drop"
@@ -11,18 +13,47 @@ import (
 	"govs/datapath/tunnel"
 )
 
-// Source ports of tunnels over UDP: the range from which Linux takes those of
-// connections.
+// Source ports of tunnels over UDP, if nothing else is said: the range from which
+// Linux takes those of connections.
 const (
-	firstSource = 32768
-	lastSource  = 60999
+	FirstSource = 32768
+	LastSource  = 61000
 )
+
+// SourcePorts are the first and the last source port of tunnels over UDP.
+func (e *Engine) SourcePorts() (first, last uint16) {
+	r := e.sources.Load()
+	return uint16(r >> 16), uint16(r)
+}
+
+// SetSourcePorts changes them.
+func (e *Engine) SetSourcePorts(first, last uint16) {
+	e.sources.Store(uint32(first)<<16 | uint32(last))
+}
 
 // sourcePort spreads the flows in a tunnel over source ports, so that the
 // networks on the way can spread them over links.
-func sourcePort(k *flow.Key) uint16 {
-	h := k.Spread()
-	return uint16(firstSource + uint64(h)*(lastSource-firstSource+1)>>32)
+func (e *Engine) sourcePort(k *flow.Key) uint16 {
+	first, last := e.SourcePorts()
+	return uint16(uint64(first) + uint64(k.Spread())*(uint64(last)-uint64(first)+1)>>32)
+}
+
+// A sequel is one tunnel's packets, as far as their numbers go.
+type sequel struct {
+	kind     tunnel.Kind
+	src, dst netip.Addr
+	key      uint32
+}
+
+// nextSeq is the sequence number of the next packet of a tunnel (RFC 2890,
+// section 2.2).
+func (e *Engine) nextSeq(h *tunnel.Header) uint32 {
+	at := sequel{h.Kind, h.Src, h.Dst, h.Key}
+	n, ok := e.sequels.Load(at)
+	if !ok {
+		n, _ = e.sequels.LoadOrStore(at, new(atomic.Uint32))
+	}
+	return n.(*atomic.Uint32).Add(1) - 1
 }
 
 // encapsulate carries out a TunnelPush, and the rest of the actions with what
@@ -83,9 +114,9 @@ func (w *worker) push(p *packet.Packet, a *action.TunnelPush, mtu, cut int, rest
 	}
 	var seq uint32
 	if a.Header.Seq || a.Header.Kind == tunnel.ERSPAN {
-		seq = w.e.tunnelSeq.Add(1) - 1
+		seq = w.e.nextSeq(&a.Header)
 	}
-	if !a.Header.Put(b, sourcePort(&w.key), seq, uint32(w.now.UnixMicro()/100)) {
+	if !a.Header.Put(b, w.e.sourcePort(&w.key), seq, uint32(w.now.UnixMicro()/100)) {
 		w.drop(drop.TunnelPush, p, nil)
 		return
 	}
@@ -165,8 +196,7 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 	w.tally.recirculated++
 	flow.ExtractTags(p, no, w.tags, &w.key)
 	k := &w.key
-	copy(k.TunSrc[:], m.Src[:])
-	copy(k.TunDst[:], m.Dst[:])
+	k.SetTunnel(m.Src, m.Dst)
 	k.TunTOS, k.TunTTL, k.TunID, k.PktMark = m.TOS, m.TTL, uint64(m.Key), saved.PktMark
 	for _, f := range [...]struct {
 		is  bool
@@ -183,11 +213,12 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 
 // outerLen is where the payload of the outer UDP header begins, at least.
 func outerLen(b []byte) int {
-	at := 14
-	for n := tags(b); n > 0; n-- {
-		at += header.VLANLen
+	at := 12 + header.VLANLen*tags(b)
+	ip := header.IPv4Len
+	if len(b) >= at+2 && binary.BigEndian.Uint16(b[at:]) == header.TypeIPv6 {
+		ip = header.IPv6Len
 	}
-	return at + header.IPv4Len + header.UDPLen
+	return at + 2 + ip + header.UDPLen
 }
 
 // congested gives the frame's IP header the mark of congestion that the outer

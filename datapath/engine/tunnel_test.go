@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"net/netip"
 	"testing"
 
 	"govs/datapath/action"
@@ -34,7 +35,7 @@ func tunnelled(t *testing.T, h tunnel.Header, mtu int) *rig {
 	return r
 }
 
-var vxlan = tunnel.Header{Kind: tunnel.VXLAN, EthDst: [6]byte{2, 1}, EthSrc: [6]byte{2, 2}, Src: [4]byte{1, 1, 1, 1}, Dst: [4]byte{1, 1, 1, 2}, TTL: 64, Port: 4789, Key: 7, Csum: true}
+var vxlan = tunnel.Header{Kind: tunnel.VXLAN, EthDst: [6]byte{2, 1}, EthSrc: [6]byte{2, 2}, Src: netip.MustParseAddr("1.1.1.1"), Dst: netip.MustParseAddr("1.1.1.2"), TTL: 64, Port: 4789, Key: 7, Csum: true}
 
 func TestTunnelThereAndBack(t *testing.T) {
 	gre := vxlan
@@ -62,7 +63,7 @@ func TestTunnelThereAndBack(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if h.Kind == tunnel.VXLAN && (sources[1] != sources[2] || sources[0] == sources[1] || sources[0] < firstSource || sources[0] > lastSource) {
+		if h.Kind == tunnel.VXLAN && (sources[1] != sources[2] || sources[0] == sources[1] || sources[0] < FirstSource || sources[0] > LastSource) {
 			t.Errorf("source ports %v: of flows that are alike the same, of others another one", sources)
 		}
 		r.wait(2)
@@ -77,7 +78,7 @@ func TestTunnelThereAndBack(t *testing.T) {
 		for f := range r.Flows() {
 			k := f.Key
 			if k.InPort == 3 {
-				found = k.Tunnelled() && k.TunID == 7 && [4]byte(k.TunSrc[:4]) == h.Src && k.TunFlg == flow.TunCsum|flow.TunKey && k.TunTTL == 64
+				found = k.Tunnelled() && k.TunID == 7 && netip.AddrFrom4([4]byte(k.TunSrc[:4])) == h.Src && k.TunFlg == flow.TunCsum|flow.TunKey && k.TunTTL == 64
 			}
 		}
 		if !found {

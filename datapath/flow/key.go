@@ -13,6 +13,8 @@
 // quoted packet is not either.
 package flow
 
+import "net/netip"
+
 // PortNo is a port's number in the engine: one number space for all bridges.
 // 0 is no port.
 type PortNo uint32
@@ -59,6 +61,26 @@ const (
 	TunCsum             // it had a checksum over the packet
 	TunKey              // it had a key
 )
+
+// TunV6 says whether the tunnel's ends have addresses of IPv6. (None of them has
+// twelve zeros behind the first four bytes: that would be the address of all
+// routers in a network.)
+func (k *Key) TunV6() bool { return [12]byte(k.TunDst[4:]) != [12]byte{} }
+
+// SetTunnel sets the addresses of the tunnel's ends.
+func (k *Key) SetTunnel(src, dst netip.Addr) {
+	k.TunSrc, k.TunDst = [16]byte{}, [16]byte{}
+	copy(k.TunSrc[:], src.AsSlice())
+	copy(k.TunDst[:], dst.AsSlice())
+}
+
+// TunnelEnds are the addresses of the tunnel's ends.
+func (k *Key) TunnelEnds() (src, dst netip.Addr) {
+	if k.TunV6() {
+		return netip.AddrFrom16(k.TunSrc), netip.AddrFrom16(k.TunDst)
+	}
+	return netip.AddrFrom4([4]byte(k.TunSrc[:4])), netip.AddrFrom4([4]byte(k.TunDst[:4]))
+}
 
 // Tunnelled says whether the packet came out of a tunnel.
 func (k *Key) Tunnelled() bool { return k.TunDst != [16]byte{} }

@@ -29,7 +29,11 @@ func (f *formatter) tunnel() {
 			id += "/" + hexa(m.TunID)
 		}
 	}
-	f.group("tunnel", id, f.ip4("src", k.TunSrc, m.TunSrc), f.ip4("dst", k.TunDst, m.TunDst),
+	src, dst := f.ip4("src", k.TunSrc, m.TunSrc), f.ip4("dst", k.TunDst, m.TunDst)
+	if k.TunV6() {
+		src, dst = f.ip6("ipv6_src", k.TunSrc, m.TunSrc), f.ip6("ipv6_dst", k.TunDst, m.TunDst)
+	}
+	f.group("tunnel", id, src, dst,
 		f.hex("tos", uint64(k.TunTOS), uint64(m.TunTOS), 0xff), f.dec("ttl", uint64(k.TunTTL), uint64(m.TunTTL), 0xff), flags)
 }
 
@@ -48,7 +52,8 @@ func formatTunFlags(v, mask uint16) string {
 	return b.String()
 }
 
-// tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,flags(...)).
+// tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,flags(...)), with ipv6_src
+// and ipv6_dst for addresses of IPv6.
 func (p *parser) tunnel(args string) error {
 	if p.k.Tunnelled() {
 		return fmt.Errorf("given twice")
@@ -64,11 +69,13 @@ func (p *parser) tunnel(args string) error {
 		args = strings.TrimSuffix(args[:at], ",")
 	}
 	err := p.fields(map[string]func(*parser, string) error{
-		"tun_id": func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
-		"src":    func(p *parser, v string) error { return ip(v, p.k.TunSrc[:4], p.m.TunSrc[:4]) },
-		"dst":    func(p *parser, v string) error { return ip(v, p.k.TunDst[:4], p.m.TunDst[:4]) },
-		"tos":    func(p *parser, v string) error { return num(v, &p.k.TunTOS, &p.m.TunTOS, 0xff) },
-		"ttl":    func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
+		"tun_id":   func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
+		"src":      func(p *parser, v string) error { return ip(v, p.k.TunSrc[:4], p.m.TunSrc[:4]) },
+		"dst":      func(p *parser, v string) error { return ip(v, p.k.TunDst[:4], p.m.TunDst[:4]) },
+		"ipv6_src": func(p *parser, v string) error { return ip(v, p.k.TunSrc[:], p.m.TunSrc[:]) },
+		"ipv6_dst": func(p *parser, v string) error { return ip(v, p.k.TunDst[:], p.m.TunDst[:]) },
+		"tos":      func(p *parser, v string) error { return num(v, &p.k.TunTOS, &p.m.TunTOS, 0xff) },
+		"ttl":      func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
 	}, args)
 	if err == nil && !p.k.Tunnelled() {
 		return fmt.Errorf("no dst")
@@ -111,11 +118,17 @@ func (f *matcher) tunnel() {
 		return
 	}
 	f.add(m.TunID != 0, "tun_id=%s", hexa(k.TunID))
-	f.ip("tun_src", k.TunSrc[:4], m.TunSrc[:4])
-	f.ip("tun_dst", k.TunDst[:4], m.TunDst[:4])
-	if f.all {
-		f.add(true, "tun_ipv6_src=::,tun_ipv6_dst=::,tun_gbp_id=0,tun_gbp_flags=0")
+	switch {
+	case !k.TunV6():
+		f.ip("tun_src", k.TunSrc[:4], m.TunSrc[:4])
+		f.ip("tun_dst", k.TunDst[:4], m.TunDst[:4])
+		f.add(f.all, "tun_ipv6_src=::,tun_ipv6_dst=::")
+	default:
+		f.add(f.all, "tun_src=0.0.0.0,tun_dst=0.0.0.0")
+		f.ip("tun_ipv6_src", k.TunSrc[:], m.TunSrc[:])
+		f.ip("tun_ipv6_dst", k.TunDst[:], m.TunDst[:])
 	}
+	f.add(f.all, "tun_gbp_id=0,tun_gbp_flags=0")
 	f.add(m.TunTOS != 0, "tun_tos=%d", k.TunTOS)
 	f.add(m.TunTTL != 0, "tun_ttl=%d", k.TunTTL)
 	switch {

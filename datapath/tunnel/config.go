@@ -24,6 +24,8 @@ type Config struct {
 	TOSInherit bool
 	Fragment   bool // df_default=false
 	Csum, Seq  bool
+	GPE        bool   // VXLAN with exts=gpe
+	Mark       uint32 // egress_pkt_mark: which routes count
 	// Of ERSPAN, as Header has them:
 	Version  uint8
 	Index    uint32

@@ -33,6 +33,8 @@ func (h *Header) fieldsUDP(words string) bool {
 	port, ok := last(rest, "dst")
 	csum, _ := last(rest, "csum")
 	vni, there := last(rest, "vni")
-	h.Port, h.Csum, h.Key = uint16(port), csum != 0, vni
+	flags, _ := last(rest, "flags")
+	h.Port, h.Csum, h.Key = uint16(port), csum != 0 && !h.v6(), vni
+	h.GPE = flags&(gpeNext<<24) != 0
 	return ok && there && vni <= 0xffffff
 }

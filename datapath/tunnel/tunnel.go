@@ -1,5 +1,6 @@
 // Package tunnel builds and parses the headers that stand in front of a frame
-// while it travels through a tunnel: Ethernet, IPv4, and VXLAN (RFC 7348),
+// while it travels through a tunnel: Ethernet, IPv4 or IPv6, and VXLAN (RFC 7348,
+// or Ethernet in its generic protocol extension, draft-ietf-nvo3-vxlan-gpe),
 // GRE (RFC 2784, RFC 2890), Geneve (RFC 8926) or ERSPAN of types II and III
 // (draft-foschiano-erspan). It is pure: bytes and values,
 // no packets sent, nothing remembered, and nothing allocated.
@@ -7,7 +8,7 @@
 // # Caveats
 //
 // The frame within is an Ethernet frame, always. What is a fragment or has IP
-// options is refused. Options of Geneve are skipped, a critical one is refused.
+// options or extension headers is refused. Options of Geneve are skipped, a critical one is refused.
 package tunnel
 
 import (
@@ -48,8 +49,18 @@ func (k Kind) String() string {
 	return fmt.Sprintf("tunnel kind %d", uint8(k))
 }
 
-// number is the kind's in the text of tnl_push.
-func (k Kind) number() int { return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5, ERSPAN: 107}[k] }
+// number is that of the header's kind in the text of tnl_push.
+func (h *Header) number() int {
+	if h.v6() {
+		switch h.Kind {
+		case GRE:
+			return 109
+		case ERSPAN:
+			return 108
+		}
+	}
+	return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5, ERSPAN: 107}[h.Kind]
+}
 
 // UDP ports of the kinds (IANA).
 const (
@@ -73,7 +84,7 @@ const (
 	typeIILen  = 8 // of ERSPAN, behind GRE
 	typeIIILen = 12
 	// MaxLen is the longest header that a Header describes.
-	MaxLen = header.EthernetLen + header.IPv4Len + 2*greLen + typeIIILen
+	MaxLen = header.EthernetLen + header.IPv6Len + 2*greLen + typeIIILen
 )
 
 // Bits of the first 16 of GRE.
@@ -81,6 +92,13 @@ const (
 	greCsum = 0x8000
 	greKey  = 0x2000
 	greSeq  = 0x1000
+)
+
+// Flags of VXLAN's first byte, and what the fourth one says with gpeNext.
+const (
+	vxlanVNI    = 0x08
+	gpeNext     = 0x04
+	gpeEthernet = 3
 )
 
 // Ethernet types of what GRE carries.
@@ -101,11 +119,12 @@ var (
 type Header struct {
 	Kind           Kind
 	EthDst, EthSrc [6]byte
-	Src, Dst       [4]byte
+	Src, Dst       netip.Addr // both of IPv4, or both of IPv6
 	TOS, TTL       uint8
-	DF             bool
+	DF             bool   // IPv4 only
 	Port           uint16 // UDP destination; 0 for GRE
-	Csum           bool   // checksum of UDP or GRE, over the frame too
+	Csum           bool   // checksum of UDP or GRE, over the frame too; UDP over IPv6 has one always
+	GPE            bool   // VXLAN only: with the generic protocol extension
 	HasKey         bool   // GRE only: the others have a key of 0 otherwise
 	Seq            bool   // GRE only
 	Key            uint32 // of GRE, a VNI of 24 bits, or ERSPAN's session of 10
@@ -116,9 +135,20 @@ type Header struct {
 	Hardware uint8  // of type III: its id, 6 bits
 }
 
+// v6 says whether the ends' addresses are of IPv6.
+func (h *Header) v6() bool { return h.Dst.Is6() }
+
+// ipLen is the length of the IP header.
+func (h *Header) ipLen() int {
+	if h.v6() {
+		return header.IPv6Len
+	}
+	return header.IPv4Len
+}
+
 // Len is how long the header is in bytes.
 func (h *Header) Len() int {
-	const outer = header.EthernetLen + header.IPv4Len
+	outer := header.EthernetLen + h.ipLen()
 	if h.Kind == ERSPAN {
 		if h.Version == 2 {
 			return outer + 2*greLen + typeIIILen
@@ -147,23 +177,38 @@ func (h *Header) Put(b []byte, port uint16, seq, stamp uint32) bool {
 	}
 	copy(b[0:6], h.EthDst[:])
 	copy(b[6:12], h.EthSrc[:])
-	be.PutUint16(b[12:], header.TypeIPv4)
-	ip := header.IPv4(b[header.EthernetLen:])
-	ip.SetVersion(header.IPv4Len)
-	ip.SetTOS(h.TOS)
-	ip.SetTotalLen(len(ip))
-	ip.SetID(0)
-	ip.SetFrag(0)
-	if h.DF {
-		ip.SetFrag(header.IPv4DontFragment)
+	rest := b[header.EthernetLen+h.ipLen():]
+	src, dst := h.Src.AsSlice(), h.Dst.AsSlice()
+	if h.v6() {
+		if len(rest) > 0xffff {
+			return false
+		}
+		be.PutUint16(b[12:], header.TypeIPv6)
+		ip := header.IPv6(b[header.EthernetLen:])
+		ip.SetVersion(h.TOS, 0)
+		ip.SetPayloadLen(len(rest))
+		ip.SetNext(h.Kind.Proto())
+		ip.SetHopLimit(h.TTL)
+		copy(ip.Src(), src)
+		copy(ip.Dst(), dst)
+	} else {
+		be.PutUint16(b[12:], header.TypeIPv4)
+		ip := header.IPv4(b[header.EthernetLen:])
+		ip.SetVersion(header.IPv4Len)
+		ip.SetTOS(h.TOS)
+		ip.SetTotalLen(len(ip))
+		ip.SetID(0)
+		ip.SetFrag(0)
+		if h.DF {
+			ip.SetFrag(header.IPv4DontFragment)
+		}
+		ip.SetTTL(h.TTL)
+		ip.SetProto(h.Kind.Proto())
+		copy(ip.Src(), src)
+		copy(ip.Dst(), dst)
+		ip.SetChecksum(0)
+		ip.SetChecksum(header.Checksum(ip[:header.IPv4Len], 0))
 	}
-	ip.SetTTL(h.TTL)
-	ip.SetProto(h.Kind.Proto())
-	copy(ip.Src(), h.Src[:])
-	copy(ip.Dst(), h.Dst[:])
-	ip.SetChecksum(0)
-	ip.SetChecksum(header.Checksum(ip[:header.IPv4Len], 0))
-	rest := ip[header.IPv4Len:]
 	switch h.Kind {
 	case GRE:
 		h.putGRE(rest, seq)
@@ -179,14 +224,17 @@ func (h *Header) Put(b []byte, port uint16, seq, stamp uint32) bool {
 	u.SetChecksum(0)
 	t := rest[header.UDPLen:]
 	clear(t[:vxlanLen])
-	if h.Kind == VXLAN {
-		t[0] = 0x08
-	} else {
+	switch {
+	case h.GPE:
+		t[0], t[3] = vxlanVNI|gpeNext, gpeEthernet
+	case h.Kind == VXLAN:
+		t[0] = vxlanVNI
+	default:
 		be.PutUint16(t[2:], typeTEB)
 	}
 	be.PutUint32(t[4:], h.Key<<8)
-	if h.Csum {
-		c := header.Checksum(rest, header.PseudoSum(h.Src[:], h.Dst[:], header.ProtoUDP, len(rest)))
+	if h.Csum || h.v6() { // RFC 8200, section 8.1
+		c := header.Checksum(rest, header.PseudoSum(src, dst, header.ProtoUDP, len(rest)))
 		if c == 0 {
 			c = 0xffff
 		}
@@ -230,7 +278,7 @@ func (h *Header) greFlags() (f uint16) {
 
 // Meta is what the outer headers said of a frame.
 type Meta struct {
-	Src, Dst [4]byte
+	Src, Dst netip.Addr
 	TOS, TTL uint8
 	DF       bool
 	Csum     bool
@@ -248,22 +296,21 @@ func Parse(b []byte, kind Kind, trusted bool) (m Meta, err error) {
 	for tags := 0; tags < 2 && len(b) >= at+6 && header.IsVLAN(be.Uint16(b[at:])); tags++ {
 		at += header.VLANLen
 	}
-	if len(b) < at+2+header.IPv4Len || be.Uint16(b[at:]) != header.TypeIPv4 {
+	if len(b) < at+2 {
 		return m, ErrHeader
 	}
-	at += 2
-	ip := header.IPv4(b[at:])
-	total := ip.TotalLen()
-	if ip.Version() != 4 || ip.HeaderLen() != header.IPv4Len || total < header.IPv4Len || total > len(ip) ||
-		ip.Frag()&(header.IPv4MoreFragments|header.IPv4OffsetMask) != 0 || ip.Proto() != kind.Proto() {
-		return m, ErrHeader
+	switch be.Uint16(b[at:]) {
+	case header.TypeIPv4:
+		err = m.ipv4(b[at+2:], kind)
+	case header.TypeIPv6:
+		err = m.ipv6(b[at+2:], kind)
+	default:
+		err = ErrHeader
 	}
-	if header.Checksum(ip[:header.IPv4Len], 0) != 0 {
-		return m, ErrChecksum
+	if err != nil {
+		return m, err
 	}
-	m.Src, m.Dst = [4]byte(ip.Src()), [4]byte(ip.Dst())
-	m.TOS, m.TTL, m.DF = ip.TOS(), ip.TTL(), ip.Frag()&header.IPv4DontFragment != 0
-	m.Len, m.End = at+header.IPv4Len, at+total
+	m.Len, m.End = m.Len+at+2, m.End+at+2
 	rest := b[m.Len:m.End]
 	var n int
 	switch kind {
@@ -278,6 +325,33 @@ func Parse(b []byte, kind Kind, trusted bool) (m Meta, err error) {
 		err = ErrHeader
 	}
 	return m, err
+}
+
+// ipv4 and ipv6 read the IP header; Len and End count from there.
+func (m *Meta) ipv4(b []byte, kind Kind) error {
+	ip := header.IPv4(b)
+	if len(b) < header.IPv4Len || ip.Version() != 4 || ip.HeaderLen() != header.IPv4Len || ip.TotalLen() < header.IPv4Len || ip.TotalLen() > len(ip) ||
+		ip.Frag()&(header.IPv4MoreFragments|header.IPv4OffsetMask) != 0 || ip.Proto() != kind.Proto() {
+		return ErrHeader
+	}
+	if header.Checksum(ip[:header.IPv4Len], 0) != 0 {
+		return ErrChecksum
+	}
+	m.Src, m.Dst = netip.AddrFrom4([4]byte(ip.Src())), netip.AddrFrom4([4]byte(ip.Dst()))
+	m.TOS, m.TTL, m.DF = ip.TOS(), ip.TTL(), ip.Frag()&header.IPv4DontFragment != 0
+	m.Len, m.End = header.IPv4Len, ip.TotalLen()
+	return nil
+}
+
+func (m *Meta) ipv6(b []byte, kind Kind) error {
+	ip := header.IPv6(b)
+	if len(b) < header.IPv6Len || ip.Version() != 6 || header.IPv6Len+ip.PayloadLen() > len(b) || ip.Next() != kind.Proto() {
+		return ErrHeader
+	}
+	m.Src, m.Dst = netip.AddrFrom16([16]byte(ip.Src())), netip.AddrFrom16([16]byte(ip.Dst()))
+	m.TOS, m.TTL = ip.Class(), ip.HopLimit()
+	m.Len, m.End = header.IPv6Len, header.IPv6Len+ip.PayloadLen()
+	return nil
 }
 
 func (m *Meta) gre(b []byte, trusted bool) (n int, err error) {
@@ -318,13 +392,15 @@ func (m *Meta) udp(b []byte, kind Kind, trusted bool) (n int, err error) {
 		return 0, ErrHeader
 	}
 	m.Csum = u.Checksum() != 0
-	if m.Csum && !trusted && header.Checksum(b[:u.Len()], header.PseudoSum(m.Src[:], m.Dst[:], header.ProtoUDP, u.Len())) != 0 {
+	if m.Csum && !trusted && header.Checksum(b[:u.Len()], header.PseudoSum(m.Src.AsSlice(), m.Dst.AsSlice(), header.ProtoUDP, u.Len())) != 0 {
 		return 0, ErrChecksum
 	}
 	t := b[header.UDPLen:]
 	n = least
 	if kind == VXLAN {
-		if t[0]&0x08 == 0 { // RFC 7348, section 5: the other bits are ignored
+		// RFC 7348, section 5: the other bits are ignored, but for those of the
+		// extension when they can be meant.
+		if t[0]&vxlanVNI == 0 || t[0]&0xf0 == 0 && t[0]&gpeNext != 0 && t[3] != gpeEthernet {
 			return 0, ErrHeader
 		}
 	} else {
@@ -342,13 +418,16 @@ func (m *Meta) udp(b []byte, kind Kind, trusted bool) (n int, err error) {
 
 // String is the header in the syntax of tnl_push, as dpctl/dump-flows prints it.
 func (h Header) String() string {
-	frag := "0"
-	if h.DF {
-		frag = "0x4000"
+	s := fmt.Sprintf("header(size=%d,type=%d,eth(dst=%s,src=%s,dl_type=", h.Len(), h.number(), net.HardwareAddr(h.EthDst[:]), net.HardwareAddr(h.EthSrc[:]))
+	if h.v6() {
+		s += fmt.Sprintf("0x86dd),ipv6(src=%s,dst=%s,label=0,proto=%d,tclass=%#x,hlimit=%d),", h.Src, h.Dst, h.Kind.Proto(), h.TOS, h.TTL)
+	} else {
+		frag := "0"
+		if h.DF {
+			frag = "0x4000"
+		}
+		s += fmt.Sprintf("0x0800),ipv4(src=%s,dst=%s,proto=%d,tos=%s,ttl=%d,frag=%s),", h.Src, h.Dst, h.Kind.Proto(), hexa(uint32(h.TOS)), h.TTL, frag)
 	}
-	s := fmt.Sprintf("header(size=%d,type=%d,eth(dst=%s,src=%s,dl_type=0x0800),ipv4(src=%s,dst=%s,proto=%d,tos=%s,ttl=%d,frag=%s),",
-		h.Len(), h.Kind.number(), net.HardwareAddr(h.EthDst[:]), net.HardwareAddr(h.EthSrc[:]),
-		netip.AddrFrom4(h.Src), netip.AddrFrom4(h.Dst), h.Kind.Proto(), hexa(uint32(h.TOS)), h.TTL, frag)
 	if h.Kind == GRE {
 		s += fmt.Sprintf("gre((flags=%s,proto=%#x)", hexa(uint32(h.greFlags())), typeTEB)
 		if h.Csum {
@@ -366,12 +445,16 @@ func (h Header) String() string {
 		return s + h.textERSPAN() + ")"
 	}
 	csum := "0x0"
-	if h.Csum {
+	if h.Csum || h.v6() {
 		csum = "0xffff"
 	}
 	s += fmt.Sprintf("udp(src=0,dst=%d,csum=%s),", h.Port, csum)
 	if h.Kind == VXLAN {
-		return s + fmt.Sprintf("vxlan(flags=0x8000000,vni=0x%x))", h.Key)
+		flags := uint32(vxlanVNI) << 24
+		if h.GPE {
+			flags |= gpeNext<<24 | gpeEthernet
+		}
+		return s + fmt.Sprintf("vxlan(flags=%#x,vni=0x%x))", flags, h.Key)
 	}
 	return s + fmt.Sprintf("geneve(vni=0x%x))", h.Key)
 }
@@ -393,11 +476,24 @@ func ParseHeader(text string) (h Header, err error) {
 	n, _ := fmt.Sscanf(words, "header size=%d type=%d eth dst=%s src=%s dl_type=0x0800 ipv4 src=%s dst=%s proto=%d tos=%v ttl=%d frag=%s",
 		&size, &typ, &dst, &src, &sip, &dip, &proto, &h.TOS, &h.TTL, &rest)
 	if n != 10 {
-		return h, bad
+		n, _ = fmt.Sscanf(words, "header size=%d type=%d eth dst=%s src=%s dl_type=0x86dd ipv6 src=%s dst=%s label=0 proto=%d tclass=%v hlimit=%d",
+			&size, &typ, &dst, &src, &sip, &dip, &proto, &h.TOS, &h.TTL)
+		if n != 9 {
+			return h, bad
+		}
+	}
+	for _, a := range []struct {
+		to   *netip.Addr
+		text string
+	}{{&h.Src, sip}, {&h.Dst, dip}} {
+		if *a.to, err = netip.ParseAddr(a.text); err != nil {
+			return h, bad
+		}
 	}
 	for _, k := range [...]Kind{VXLAN, GRE, Geneve, ERSPAN} {
-		if k.number() == typ {
-			h.Kind = k
+		h.Kind = k
+		if h.number() == typ {
+			break
 		}
 	}
 	h.DF = rest == "0x4000"
@@ -411,16 +507,6 @@ func ParseHeader(text string) (h Header, err error) {
 		}
 		copy(a.to[:], mac)
 	}
-	for _, a := range []struct {
-		to   *[4]byte
-		text string
-	}{{&h.Src, sip}, {&h.Dst, dip}} {
-		ip, err := netip.ParseAddr(a.text)
-		if err != nil || !ip.Is4() {
-			return h, bad
-		}
-		*a.to = ip.As4()
-	}
 	if h.Kind == GRE {
 		h.fieldsGRE(words)
 	} else if h.Kind == ERSPAN {
@@ -428,7 +514,7 @@ func ParseHeader(text string) (h Header, err error) {
 	} else if !h.fieldsUDP(words) {
 		return h, bad
 	}
-	if h.Kind == 0 || h.String() != text { // which also tells of what was left over
+	if h.String() != text { // which also tells of what was left over
 		return h, bad
 	}
 	return h, nil

@@ -5,13 +5,15 @@ import (
 	"errors"
 	"net/netip"
 	"testing"
+
+	"govs/datapath/header"
 )
 
 var frame = append([]byte{0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 1, 0x08, 0x06}, bytes.Repeat([]byte{7}, 46)...)
 
 func outer(k Kind, edit func(*Header)) Header {
 	h := Header{Kind: k, EthDst: [6]byte{0xf8, 0xbc, 0x12, 0x44, 0x34, 0xb6}, EthSrc: [6]byte{0xaa, 0x55, 0xaa, 0x55},
-		Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92}, TTL: 64, DF: true}
+		Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.92"), TTL: 64, DF: true}
 	switch k {
 	case VXLAN:
 		h.Port, h.Key = VXLANPort, 123
@@ -41,6 +43,21 @@ var headers = []struct {
 	{outer(GRE, func(h *Header) { h.HasKey, h.Key = false, 0 }), "header(size=38,type=3,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0,proto=0x6558)))"},
 	{outer(ERSPAN, nil), "header(size=50,type=107,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),erspan(ver=1,sid=0x7b,idx=0x7))"},
 	{outer(ERSPAN, func(h *Header) { h.Version, h.Key, h.Index, h.Egress, h.Hardware = 2, 456, 0, true, 4 }), "header(size=54,type=107,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),erspan(ver=2,sid=0x1c8,dir=1,hwid=0x4))"},
+	{over6(VXLAN, nil), "header(size=70,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=17,tclass=0x0,hlimit=64),udp(src=0,dst=4789,csum=0xffff),vxlan(flags=0x8000000,vni=0x7b))"},
+	{over6(GRE, func(h *Header) { h.Csum, h.Seq = true, true }), "header(size=70,type=109,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=47,tclass=0x0,hlimit=64),gre((flags=0xb000,proto=0x6558),csum=0x0,key=0x1c8,seq=0x0))"},
+	{over6(Geneve, func(h *Header) { h.TOS = 0xb9 }), "header(size=70,type=5,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=17,tclass=0xb9,hlimit=64),udp(src=0,dst=6081,csum=0xffff),geneve(vni=0x5))"},
+	{over6(ERSPAN, nil), "header(size=70,type=108,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=47,tclass=0x0,hlimit=64),erspan(ver=1,sid=0x7b,idx=0x7))"},
+	{outer(VXLAN, func(h *Header) { h.GPE, h.Port, h.Key = true, 4791, 14 }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4791,csum=0x0),vxlan(flags=0xc000003,vni=0xe))"},
+}
+
+// over6 is outer between addresses of IPv6.
+func over6(k Kind, edit func(*Header)) Header {
+	return outer(k, func(h *Header) {
+		h.Src, h.Dst, h.DF = netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2"), false
+		if edit != nil {
+			edit(h)
+		}
+	})
 }
 
 func TestText(t *testing.T) {
@@ -72,8 +89,9 @@ func TestThereAndBack(t *testing.T) {
 	for _, c := range headers {
 		b := packed(t, &c.h)
 		m, err := Parse(b, c.h.Kind, false)
+		summed := c.h.Csum || c.h.v6() && c.h.Kind.Proto() == header.ProtoUDP
 		key := c.h.HasKey || c.h.Kind != GRE
-		if err != nil || m.Src != c.h.Src || m.Dst != c.h.Dst || m.TOS != c.h.TOS || m.TTL != 64 || m.DF != c.h.DF || m.Csum != c.h.Csum ||
+		if err != nil || m.Src != c.h.Src || m.Dst != c.h.Dst || m.TOS != c.h.TOS || m.TTL != 64 || m.DF != c.h.DF || m.Csum != summed ||
 			m.HasKey != key || m.Key != c.h.Key || m.Len != c.h.Len() || m.End != len(b) || !bytes.Equal(b[m.Len:m.End], frame) {
 			t.Errorf("%s: read as %+v, %v", c.text, m, err)
 		}
@@ -95,11 +113,18 @@ func TestThereAndBack(t *testing.T) {
 		}
 		bad := bytes.Clone(b)
 		bad[len(bad)-1]++
-		if _, err := Parse(bad, c.h.Kind, false); errors.Is(err, ErrChecksum) != c.h.Csum {
+		if _, err := Parse(bad, c.h.Kind, false); errors.Is(err, ErrChecksum) != summed {
 			t.Errorf("%s: a bit that fell over: %v", c.text, err)
 		}
 		if _, err := Parse(bad, c.h.Kind, true); err != nil {
 			t.Errorf("%s: trusted: %v", c.text, err)
+		}
+		if c.h.v6() { // which has no checksum of its own
+			bad[18]++ // the length
+			if _, err := Parse(bad, c.h.Kind, true); !errors.Is(err, ErrHeader) {
+				t.Errorf("%s: the IP header changed: %v", c.text, err)
+			}
+			continue
 		}
 		bad[22]++ // the time to live
 		if _, err := Parse(bad, c.h.Kind, true); !errors.Is(err, ErrChecksum) {

@@ -16,7 +16,7 @@ func system(o Options) status.System {
 	sys := status.System{
 		OVSVersion: o.Version,
 		DBVersion:  vswitch.Schema().Version,
-		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "erspan", "geneve", "gre", "internal", "patch", "system", "tap", "vxlan"},
+		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "erspan", "geneve", "gre", "internal", "ip6erspan", "ip6gre", "patch", "system", "tap", "vxlan"},
 	}
 	sys.DatapathTypes = []string{"netdev"}
 	if !o.DisableSystem || o.Dummy.Datapath("system") {

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -18,12 +19,25 @@ import (
 // other end.
 func tunnelEnd(n *network, sw far, at, cable, host string, no int, options ...string) {
 	n.t.Helper()
+	tunnelEndIn(n, "172.16.9.%d", sw, at, cable, host, no, options...)
+}
+
+// over6 is the network between the ends, with addresses of IPv6.
+const over6 = "fd00:9::%d"
+
+// tunnelEndIn is tunnelEnd with addresses of another network.
+func tunnelEndIn(n *network, between string, sw far, at, cable, host string, no int, options ...string) {
+	n.t.Helper()
 	if out := sw.vsctl(append([]string{"add-br", "br-ex", "--", "set", "Bridge", "br-ex", "datapath_type=netdev", "--", "add-port", "br-ex", cable,
 		"--", "add-br", "br-in", "--", "set", "Bridge", "br-in", "datapath_type=netdev", "--", "add-port", "br-in", host,
-		"--", "add-port", "br-in", "t0", "--", "set", "Interface", "t0", fmt.Sprintf("options:remote_ip=172.16.9.%d", 3-no)}, options...)...); out != "" {
+		"--", "add-port", "br-in", "t0", "--", "set", "Interface", "t0", fmt.Sprintf("options:remote_ip="+between, 3-no)}, options...)...); out != "" {
 		n.t.Fatal(out)
 	}
-	n.ip("-n", at, "addr", "add", fmt.Sprintf("172.16.9.%d/24", no), "dev", "br-ex")
+	address := []string{"-n", at, "addr", "add", fmt.Sprintf(between, no) + "/24", "dev", "br-ex"}
+	if strings.Contains(between, ":") {
+		address = []string{"-n", at, "addr", "add", fmt.Sprintf(between, no) + "/64", "dev", "br-ex", "nodad"}
+	}
+	n.ip(address...)
 	n.ip("-n", at, "link", "set", "br-ex", "up")
 }
 
@@ -78,18 +92,32 @@ func TestTunnels(t *testing.T) {
 	for _, test := range []struct {
 		kind, peer string
 		options    []string
+		between    string // "" for IPv4
 	}{
-		{"vxlan", "ours", []string{"options:key=123"}},
-		{"gre", "ours", []string{"options:key=456", "options:csum=true", "options:seq=true"}},
-		{"geneve", "ours", []string{"options:key=7", "options:csum=true"}},
-		{"vxlan", "C", []string{"options:key=123", "options:csum=true"}},
-		{"gre", "C", []string{"options:key=456", "options:csum=true"}},
-		{"geneve", "C", []string{"options:key=7"}},
-		{"erspan", "ours", []string{"options:key=7", "options:erspan_ver=2", "options:erspan_dir=1", "options:erspan_hwid=0x4"}},
-		{"erspan", "C", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}},
-		{"vxlan", "Linux", []string{"options:key=5"}},
+		{"vxlan", "ours", []string{"options:key=123"}, ""},
+		{"gre", "ours", []string{"options:key=456", "options:csum=true", "options:seq=true"}, ""},
+		{"geneve", "ours", []string{"options:key=7", "options:csum=true"}, ""},
+		{"vxlan", "C", []string{"options:key=123", "options:csum=true"}, ""},
+		{"gre", "C", []string{"options:key=456", "options:csum=true"}, ""},
+		{"geneve", "C", []string{"options:key=7"}, ""},
+		{"erspan", "ours", []string{"options:key=7", "options:erspan_ver=2", "options:erspan_dir=1", "options:erspan_hwid=0x4"}, ""},
+		{"erspan", "C", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}, ""},
+		{"vxlan", "Linux", []string{"options:key=5"}, ""},
+		{"vxlan", "ours", []string{"options:key=123", "options:exts=gpe"}, ""},
+		{"vxlan", "ours", []string{"options:key=123", "options:tos=inherit", "options:ttl=inherit"}, over6},
+		{"ip6gre", "ours", []string{"options:key=4", "options:csum=true", "options:seq=true"}, over6},
+		{"vxlan", "C", []string{"options:key=123"}, over6},
+		{"gre", "C", []string{"options:key=456"}, over6},
+		{"geneve", "C", []string{"options:key=7"}, over6},
+		{"ip6erspan", "ours", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}, over6},
+		{"vxlan", "Linux", []string{"options:key=5"}, over6},
 	} {
-		t.Run(test.kind+" "+test.peer, func(t *testing.T) {
+		name := test.kind + " " + test.peer
+		if test.between != "" {
+			name += " over IPv6"
+		}
+		between := cmp.Or(test.between, "172.16.9.%d")
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n := newNetwork(t, 0)
 			there := n.add("far")
@@ -97,14 +125,18 @@ func TestTunnels(t *testing.T) {
 			h1, h2 := n.host(n.at, "v1", 1), n.add("h2")
 			near := newOurs(n, n.at)
 			options := append([]string{"type=" + test.kind}, test.options...)
-			tunnelEnd(n, near, n.at, "e1", "v1", 1, options...)
+			tunnelEndIn(n, between, near, n.at, "e1", "v1", 1, options...)
 			say := func() string {
 				return near.appctl("dpctl/dump-flows", "-m") + near.appctl("drop/show") + near.appctl("tnl/neigh/show") + near.appctl("ovs/route/show") + near.vsctl("list", "Interface", "t0")
 			}
 			if test.peer == "Linux" {
-				n.ip("-n", there, "addr", "add", "172.16.9.2/24", "dev", "f1")
+				if test.between == "" {
+					n.ip("-n", there, "addr", "add", "172.16.9.2/24", "dev", "f1")
+				} else {
+					n.ip("-n", there, "addr", "add", fmt.Sprintf(between, 2)+"/64", "dev", "f1", "nodad")
+				}
 				h2 = there
-				n.ip("-n", there, "link", "add", "eth0", "type", "vxlan", "id", "5", "remote", "172.16.9.1", "dstport", "4789", "dev", "f1")
+				n.ip("-n", there, "link", "add", "eth0", "type", "vxlan", "id", "5", "remote", fmt.Sprintf(between, 1), "dstport", "4789", "dev", "f1")
 				n.ip("-n", there, "addr", "add", "10.9.0.2/24", "dev", "eth0")
 				n.ip("-n", there, "link", "set", "eth0", "up")
 			} else {
@@ -118,7 +150,7 @@ func TestTunnels(t *testing.T) {
 				} else {
 					other = newOurs(n, there)
 				}
-				tunnelEnd(n, other, there, "f1", "w1", 2, options...)
+				tunnelEndIn(n, between, other, there, "f1", "w1", 2, options...)
 				ours := say
 				say = func() string { return ours() + other.appctl("dpctl/dump-flows", "-m") + other.appctl("tnl/neigh/show") }
 			}
@@ -140,7 +172,7 @@ func TestTunnels(t *testing.T) {
 				}
 			}
 			flows := near.appctl("dpctl/dump-flows")
-			for _, want := range []string{"tnl_push(tnl_port(", "tnl_pop(", "tunnel(tun_id=0x", "src=172.16.9.2,dst=172.16.9.1"} {
+			for _, want := range []string{"tnl_push(tnl_port(", "tnl_pop(", "tunnel(tun_id=0x", "src=" + fmt.Sprintf(between, 2), "dst=" + fmt.Sprintf(between, 1)} {
 				if !strings.Contains(flows, want) {
 					t.Errorf("no %s among the flows:\n%s", want, flows)
 				}
@@ -153,7 +185,8 @@ func TestTunnels(t *testing.T) {
 // TestTunnelVerbs says that commands answer what they do with Open vSwitch
 // 3.1.0, which was asked the same with dummies for ports.
 func TestTunnelVerbs(t *testing.T) {
-	l := newLab(t, here)
+	n := newNetwork(t, 0) // whose routes are not this machine's
+	l := newLab(t, func(f func()) { n.within(n.at, f) })
 	l.start(daemon.Options{Dummy: desired.DummyOn, DisableSystem: true})
 	if out := l.vsctl("add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "other-config:hwaddr=aa:55:aa:55:00:00", "--",
 		"add-port", "br0", "p0", "--", "set", "interface", "p0", "type=dummy", "ofport_request=1",
@@ -164,7 +197,10 @@ func TestTunnelVerbs(t *testing.T) {
 	for _, c := range []struct{ add, name, options, want string }{
 		{"same", "t3", "type=vxlan options:remote_ip=1.1.2.92 options:key=123", "could not add network device t3 to ofproto (File exists)"},
 		{"no other end", "t4", "type=vxlan", "t4: vxlan type requires valid 'remote_ip' argument"},
-		{"IPv6", "t5", "type=gre options:remote_ip=fc00::1", "t5: tunnels over IPv6 not supported"},
+		{"families", "t5", "type=gre options:remote_ip=fc00::1 options:local_ip=1.1.2.88", "t5: 'remote_ip' and 'local_ip' has to be of the same address family"},
+		{"bad address", "t5", "type=gre options:remote_ip=fc00::zz", "t5: bad gre 'remote_ip'\nt5: gre type requires valid 'remote_ip' argument"},
+		{"multicast", "t5", "type=gre options:remote_ip=ff02::1", "t5: multicast remote_ip=ff02::1 not allowed"},
+		{"local_ip=flow", "t5", "type=gre options:remote_ip=1.1.2.92 options:local_ip=flow", "t5: gre type requires 'remote_ip=flow' with 'local_ip=flow'"},
 	} {
 		l.vsctl(append([]string{"--", "add-port", "int-br", c.name, "--", "set", "interface", c.name}, strings.Fields(c.options)...)...)
 		if got := l.vsctl("get", "Interface", c.name, "error"); got != fmt.Sprintf("%q\n", c.want) {
@@ -201,6 +237,20 @@ func TestTunnelVerbs(t *testing.T) {
 		{"dpctl/show", "dummy@ovs-dummy:\n  lookups: hit:0 missed:0 lost:0\n  flows: 0\n  port 0: ovs-dummy (dummy-internal)\n  port 1: p0 (dummy)\n" +
 			"  port 2: int-br (dummy-internal)\n  port 3: v3 (dummy)\n  port 100: br0 (dummy-internal)\n" +
 			"  port 4789: vxlan_sys_4789 (vxlan: packet_type=ptap)\n  port 4790: vxlan_sys_4790 (vxlan: dst_port=4790, packet_type=ptap)\n"},
+		{"netdev-dummy/ip6addr br0 2001:cafe::88/24", "OK\n"},
+		{"ovs/route/lookup 2001:cafe::92", "Not found\n"},
+		{"ovs/route/add 2001:cafe::/24 br0 pkt_mark=5", "OK\n"},
+		{"ovs/route/add 2001:cafe::/24 br0 1.1.2.3", "Invalid pkt_mark or IPv6 gateway\n"},
+		{"ovs/route/add 2001:cafe::/24 br0 2001:cafe::1 pkt_mark=x", "Invalid pkt_mark\n"},
+		{"ovs/route/lookup 2001:cafe::92", "Not found\n"},
+		{"ovs/route/lookup 2001:cafe::92 pkt_mark=5", "src 2001:cafe::88\ngateway ::\ndev br0\n"},
+		{"ovs/route/del 2001:cafe::/24", "Not found\n"},
+		{"ovs/route/del 2001:cafe::/24 pkt_mark=5", "OK\n"},
+		{"tnl/egress_port_range", "Tunnel UDP source port range: 32768-61000\n"},
+		{"tnl/egress_port_range 50000 40000", "OK\n"},
+		{"tnl/egress_port_range", "Tunnel UDP source port range: 40000-50000\n"},
+		{"tnl/egress_port_range 0 5", "Invalid min.\n"},
+		{"tnl/egress_port_range 5 70000", "Invalid max.\n"},
 		{"netdev-dummy/receive v3 in_port(3),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.2,proto=6,tos=0,ttl=64,frag=no),tcp(src=1,dst=2)", ""},
 		{"tnl/neigh/flush", "OK\n"},
 		{"tnl/neigh/show", head},
@@ -218,7 +268,8 @@ func TestTunnelVerbs(t *testing.T) {
 				func() string { return l.appctl("dpctl/dump-flows", "--names") })
 		}
 	}
-	if got, want := l.appctl("tnl/ports/show", "-v"), "vxlan_sys_4790 (4790) : eth(dst=aa:55:aa:55:00:00),eth_type(0x0800),ipv4(dst=1.1.2.88,proto=17,frag=no),udp(dst=4790)\n"; !strings.HasSuffix(got, want) {
+	if got, want := l.appctl("tnl/ports/show", "-v"), "vxlan_sys_4790 (4790) : eth(dst=aa:55:aa:55:00:00),eth_type(0x0800),ipv4(dst=1.1.2.88,proto=17,frag=no),udp(dst=4790)\n"+
+		"vxlan_sys_4790 (4790) : eth(dst=aa:55:aa:55:00:00),eth_type(0x86dd),ipv6(dst=2001:cafe::88,proto=17,frag=no),udp(dst=4790)\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("tnl/ports/show -v:\n%s", got)
 	}
 	if out := l.appctl("ofproto/trace", "tunnel(tun_id=123,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64,flags(key)),in_port(4789),"+

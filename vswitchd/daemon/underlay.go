@@ -1,10 +1,12 @@
 package daemon
 
 import (
+	"cmp"
 	"encoding/binary"
 	"net/netip"
 	"slices"
 
+	"govs/datapath/header"
 	"govs/datapath/port/dummy"
 	"govs/datapath/port/rtnl"
 	"govs/vswitchd/ofproto"
@@ -32,13 +34,46 @@ func (v *services) ask() {
 	for {
 		select {
 		case w := <-v.asked:
-			if b := v.s.applier.Switch.Bridges[w.bridge]; b != nil && len(b.MAC) == 6 && w.ip.Is4() && w.source.Is4() {
-				v.out = append(v.out, saying{frame: arpRequest(b.MAC, w.source, w.ip), enters: w.bridge})
+			if b := v.s.applier.Switch.Bridges[w.bridge]; b != nil && len(b.MAC) == 6 && w.ip.Is4() == w.source.Is4() {
+				v.out = append(v.out, saying{frame: request(b.MAC, w.source, w.ip), enters: w.bridge})
 			}
 		default:
 			return
 		}
 	}
+}
+
+// request asks for the link layer address of an address.
+func request(mac []byte, source, ip netip.Addr) []byte {
+	if ip.Is4() {
+		return arpRequest(mac, source, ip)
+	}
+	return solicitation(mac, source, ip)
+}
+
+// solicitation is the same for IPv6 (RFC 4861, section 4.3).
+func solicitation(mac []byte, source, ip netip.Addr) []byte {
+	target := ip.As16()
+	group := [16]byte{0xff, 2, 11: 1, 12: 0xff, 13: target[13], 14: target[14], 15: target[15]}
+	f := slices.Concat([]byte{0x33, 0x33, 0xff, target[13], target[14], target[15]}, mac)
+	f = binary.BigEndian.AppendUint16(f, header.TypeIPv6)
+	const length = 32
+	at := len(f)
+	f = append(f, make([]byte, header.IPv6Len+length)...)
+	h := header.IPv6(f[at:])
+	h.SetVersion(0, 0)
+	h.SetPayloadLen(length)
+	h.SetNext(header.ProtoICMPv6)
+	h.SetHopLimit(255)
+	copy(h.Src(), source.AsSlice())
+	copy(h.Dst(), group[:])
+	icmp := f[at+header.IPv6Len:]
+	icmp[0] = 135
+	copy(icmp[8:], target[:])
+	icmp[24], icmp[25] = 1, 1 // the source's link layer address, in units of 8 bytes
+	copy(icmp[26:], mac)
+	header.ICMP(icmp).SetChecksum(header.Checksum(icmp, header.PseudoSum(h.Src(), h.Dst(), header.ProtoICMPv6, length)))
+	return f
 }
 
 // arpRequest is a request for the link layer address of an address of IPv4 (RFC 826).
@@ -99,27 +134,33 @@ func (s *Switch) loadRoutes() {
 			s.log.Warn("reading routes: " + err.Error())
 			return
 		}
-		slices.SortStableFunc(all, func(a, b rtnl.Route) int { return a.Metric - b.Metric })
+		// The lowest metric counts, and of link-local networks, which are the same on
+		// all devices, that of a bridge.
+		other := func(r rtnl.Route) int {
+			if s.applier.Switch.Bridges[r.Device] != nil {
+				return 0
+			}
+			return 1
+		}
+		slices.SortStableFunc(all, func(a, b rtnl.Route) int { return cmp.Or(a.Metric-b.Metric, other(a)-other(b)) })
 		for _, r := range all {
 			u := underlay.Route{Prefix: r.Prefix, Device: r.Device, Gateway: r.Gateway, Source: r.Source, Local: r.Local}
 			next := r.Gateway
 			if !next.IsValid() {
 				next = r.Prefix.Addr()
 			}
-			for _, a := range addresses[r.Device] {
-				if !u.Source.IsValid() && a.Contains(next) {
-					u.Source = a.Addr()
-				}
+			if !u.Source.IsValid() {
+				u.Source = underlay.SourceFor(addresses[r.Device], r.Prefix.Addr(), next)
 			}
-			if !slices.ContainsFunc(routes, func(o underlay.Route) bool { return o.Prefix == u.Prefix }) { // the lowest metric counts
+			if !slices.ContainsFunc(routes, func(o underlay.Route) bool { return o.Prefix == u.Prefix }) {
 				routes = append(routes, u)
 			}
 		}
 	}
 	for _, b := range s.applier.Switch.Bridges {
 		for _, i := range b.Ifaces {
-			if p, ok := i.Port.(*dummy.Port); ok && p.Address().IsValid() && p.Address().Addr().Is4() {
-				addresses[i.Want.Name] = []netip.Prefix{p.Address()}
+			if p, ok := i.Port.(*dummy.Port); ok && len(p.Addresses()) > 0 {
+				addresses[i.Want.Name] = p.Addresses()
 			}
 		}
 	}
@@ -132,7 +173,7 @@ func (s *Switch) egress(i *ofproto.Iface) (device string, carrier bool) {
 	if i.Want.Tunnel == nil || !i.Want.Tunnel.Remote.IsValid() {
 		return "", false
 	}
-	r, ok := s.net.Route(i.Want.Tunnel.Remote)
+	r, ok := s.net.Route(i.Want.Tunnel.Remote, i.Want.Tunnel.Mark)
 	if !ok {
 		return "", false
 	}

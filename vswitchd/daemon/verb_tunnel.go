@@ -34,10 +34,11 @@ func (s *Switch) verbsTunnel(r Registrar) {
 		if err != nil {
 			return "", answer("Invalid parameters")
 		}
-		if len(args) > 1 {
-			return "", answer("pkt_mark not supported")
+		mark, ok := packetMark(args[1:])
+		if !ok {
+			return "", answer("Invalid pkt_mark")
 		}
-		if !s.net.Delete(prefix) {
+		if !s.net.Delete(prefix, mark) {
 			return "", answer("Not found")
 		}
 		return "OK", nil
@@ -47,11 +48,12 @@ func (s *Switch) verbsTunnel(r Registrar) {
 		if err != nil {
 			return "", answer("Invalid parameters")
 		}
-		if len(args) > 1 {
-			return "", answer("pkt_mark not supported")
+		mark, ok := packetMark(args[1:])
+		if !ok {
+			return "", answer("Invalid pkt_mark")
 		}
 		s.loadRoutes()
-		route, ok := s.net.Route(ip)
+		route, ok := s.net.Route(ip, mark)
 		if !ok {
 			return "", answer("Not found")
 		}
@@ -80,6 +82,7 @@ func (s *Switch) verbsTunnel(r Registrar) {
 			return "OK", nil
 		}))
 	}
+	r.Register("tnl/egress_port_range", "min max", 0, 2, s.reading(s.sourcePorts))
 	r.Register("tnl/ports/show", "-v", 0, 1, s.reading(s.tunnelPorts))
 }
 
@@ -89,18 +92,57 @@ func (s *Switch) routeAdd(args []string) (string, error) {
 		return "", answer("Invalid parameters")
 	}
 	var gateway netip.Addr
-	if len(args) > 2 {
-		if strings.HasPrefix(args[2], "pkt_mark=") || len(args) > 3 {
-			return "", answer("pkt_mark not supported")
+	words := args[2:]
+	if len(words) == 2 {
+		if _, ok := packetMark(words[1:]); !ok {
+			return "", answer("Invalid pkt_mark")
 		}
-		if gateway, err = netip.ParseAddr(args[2]); err != nil || gateway.Is4() != prefix.Addr().Is4() {
+	}
+	if len(words) > 0 && !strings.HasPrefix(words[0], "pkt_mark=") {
+		if gateway, err = netip.ParseAddr(words[0]); err != nil || gateway.Is4() != prefix.Addr().Is4() {
+			if prefix.Addr().Is6() {
+				return "", answer("Invalid pkt_mark or IPv6 gateway")
+			}
 			return "", answer("Invalid pkt_mark or gateway")
 		}
+		words = words[1:]
+	}
+	mark, ok := packetMark(words)
+	if !ok {
+		return "", answer("Invalid pkt_mark")
 	}
 	s.loadRoutes()
-	if !s.net.Add(prefix, args[1], gateway) {
+	if !s.net.Add(prefix, args[1], gateway, mark) {
 		return "", answer("Error while inserting route.")
 	}
+	return "OK", nil
+}
+
+// packetMark is the mark that pkt_mark=N names; 0 where there are no words.
+func packetMark(words []string) (mark uint32, ok bool) {
+	if len(words) == 0 {
+		return 0, true
+	}
+	text, ok := strings.CutPrefix(words[0], "pkt_mark=")
+	n, err := strconv.ParseUint(text, 0, 32)
+	return uint32(n), ok && err == nil && len(words) == 1
+}
+
+// sourcePorts shows or sets the source ports of tunnels over UDP.
+func (s *Switch) sourcePorts(args []string) (string, error) {
+	if len(args) < 2 {
+		first, last := s.engine.SourcePorts()
+		return fmt.Sprintf("Tunnel UDP source port range: %d-%d\n", first, last), nil
+	}
+	var ports [2]uint16
+	for i, name := range []string{"min", "max"} {
+		n, err := strconv.ParseUint(args[i], 10, 16)
+		if err != nil || n == 0 {
+			return "", answer("Invalid " + name + ".")
+		}
+		ports[i] = uint16(n)
+	}
+	s.engine.SetSourcePorts(min(ports[0], ports[1]), max(ports[0], ports[1]))
 	return "OK", nil
 }
 
@@ -140,7 +182,11 @@ func (s *Switch) tunnelPorts(args []string) (string, error) {
 		}
 		for _, br := range s.applier.Switch.Sorted() {
 			for _, a := range s.net.Addresses(br.Want.Name) {
-				fmt.Fprintf(&b, "%s (%d) : eth(dst=%s),eth_type(0x0800),ipv4(dst=%s,proto=%d,frag=no)", p.Name, p.No, br.MAC, a.Addr(), p.Kind.Proto())
+				typ, ip := "0x0800", "ipv4"
+				if a.Addr().Is6() {
+					typ, ip = "0x86dd", "ipv6"
+				}
+				fmt.Fprintf(&b, "%s (%d) : eth(dst=%s),eth_type(%s),%s(dst=%s,proto=%d,frag=no)", p.Name, p.No, br.MAC, typ, ip, a.Addr(), p.Kind.Proto())
 				if p.Port != 0 {
 					fmt.Fprintf(&b, ",udp(dst=%d)", p.Port)
 				}
@@ -189,7 +235,7 @@ func tunnelText(i *desired.Interface) string {
 	}
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(options)) {
-		if desired.TunnelOption(name) {
+		if desired.TunnelOption(name) && name != "exts" {
 			words = append(words, name+"="+options[name])
 		}
 	}

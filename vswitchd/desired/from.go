@@ -389,17 +389,17 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 // kind decides how the interface is made.
 func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 	override := b.opts.Dummy == DummyOverride || br.DatapathType == "dummy"
+	if _, is := tunnelKinds[i.Type]; is {
+		if b.opts.Dummy == DummyOverride {
+			return DummyNIC, ""
+		}
+		return TunnelEnd, ""
+	}
 	if override {
 		switch i.Type {
 		case "patch":
 			return Patch, ""
-		case "vxlan", "gre", "geneve", "erspan":
-			if b.opts.Dummy != DummyOverride {
-				return TunnelEnd, ""
-			}
-			return DummyNIC, ""
-		case "system", "internal", "tap", "ip6gre", "lisp", "stt",
-			"ip6erspan", "gtpu", "bareudp", "afxdp", "afxdp-nonpmd":
+		case "system", "internal", "tap", "lisp", "stt", "gtpu", "bareudp", "afxdp", "afxdp-nonpmd":
 			return DummyNIC, ""
 		}
 	}
@@ -427,8 +427,6 @@ func (b *builder) kind(br *Bridge, i *Interface) (Kind, string) {
 		}
 	case "patch":
 		return Patch, ""
-	case "vxlan", "gre", "geneve", "erspan":
-		return TunnelEnd, ""
 	case "dummy", "dummy-internal", "dummy-pmd":
 		if b.opts.Dummy != DummyOff {
 			return DummyNIC, ""

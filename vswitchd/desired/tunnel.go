@@ -14,7 +14,7 @@ import (
 )
 
 // tunnelKinds are the tunnels that there are, by Interface.type.
-var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN}
+var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "ip6gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN, "ip6erspan": tunnel.ERSPAN}
 
 // tunnelOptions are the options of ovs-vswitchd.conf.db(5), "Tunnel Options",
 // that are known; of a part of them only the default value is supported.
@@ -32,30 +32,17 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 		case !slices.Contains(tunnelOptions, name), name == "seq" && kind != tunnel.GRE, name == "exts" && c.Kind.Proto() == header.ProtoGRE,
 			strings.HasPrefix(name, "erspan_") && kind != tunnel.ERSPAN:
 			bad("unknown %s argument '%s'", i.Type, name)
-		case name == "exts", name == "egress_pkt_mark":
-			bad("options:%s not supported", name)
+		case name == "exts":
+			b.extensions(i, c)
 		case name == "packet_type" && o[name] != "legacy_l2":
 			return c, fmt.Sprintf("%s: options:packet_type=%s not supported", i.Name, o[name])
 		}
 	}
-	switch remote, err := netip.ParseAddr(o["remote_ip"]); {
-	case o["remote_ip"] == "flow":
-	case err != nil || remote.IsMulticast():
-		return c, fmt.Sprintf("%s: %s type requires valid 'remote_ip' argument", i.Name, i.Type)
-	case !remote.Is4():
-		return c, fmt.Sprintf("%s: tunnels over IPv6 not supported", i.Name)
-	default:
-		c.Remote = remote
+	if text := tunnelEnds(i, c); text != "" {
+		return c, text
 	}
-	if text := o["local_ip"]; text == "flow" {
-		return c, fmt.Sprintf("%s: options:local_ip=flow not supported", i.Name)
-	} else if text != "" {
-		local, err := netip.ParseAddr(text)
-		if err != nil || !local.Is4() {
-			bad("bad %s 'local_ip'", i.Type)
-		} else {
-			c.Local = local
-		}
+	if mark, err := strconv.ParseUint(o["egress_pkt_mark"], 0, 32); err == nil {
+		c.Mark = uint32(mark)
 	}
 	c.InKey, c.InHasKey, c.InFlow = tunnelKey(o, "in_key")
 	c.OutKey, c.OutHasKey, c.OutFlow = tunnelKey(o, "out_key")
@@ -64,6 +51,61 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 		return c, erspan(i, c)
 	}
 	return c, ""
+}
+
+// extensions reads options:exts of VXLAN: gbp, gpe. A packet with a group-based
+// policy is taken whatever the tunnel is like, and one that is sent has the
+// policy 0, which is none: only OpenFlow could say another.
+func (b *builder) extensions(i *Interface, c *tunnel.Config) {
+	for _, name := range strings.Split(i.Options["exts"], ",") {
+		switch name {
+		case "gpe":
+			c.GPE = true
+		case "gbp":
+		default:
+			b.problem("Interface", i.UUID, "%s: unknown extension '%s'", i.Name, name)
+		}
+	}
+}
+
+// tunnelEnds reads remote_ip and local_ip.
+func tunnelEnds(i *Interface, c *tunnel.Config) string {
+	o := i.Options
+	required := fmt.Sprintf("%s: %s type requires valid 'remote_ip' argument", i.Name, i.Type)
+	bad := ""
+	switch remote, err := netip.ParseAddr(o["remote_ip"]); {
+	case o["remote_ip"] == "flow":
+	case o["remote_ip"] == "":
+		return required
+	case err != nil || remote.Zone() != "" || remote.Is4In6():
+		bad = fmt.Sprintf("%s: bad %s 'remote_ip'", i.Name, i.Type)
+	case remote.IsMulticast():
+		bad = fmt.Sprintf("%s: multicast remote_ip=%s not allowed", i.Name, remote)
+	default:
+		c.Remote = remote
+	}
+	switch local, err := netip.ParseAddr(o["local_ip"]); {
+	case o["local_ip"] == "":
+	case o["local_ip"] == "flow" && o["remote_ip"] != "flow":
+		return cmp.Or(bad, fmt.Sprintf("%s: %s type requires 'remote_ip=flow' with 'local_ip=flow'", i.Name, i.Type))
+	case o["local_ip"] == "flow":
+	case err != nil || local.Zone() != "" || local.Is4In6():
+		bad = strings.TrimPrefix(bad+fmt.Sprintf("\n%s: bad %s 'local_ip'", i.Name, i.Type), "\n")
+	default:
+		c.Local = local
+	}
+	switch {
+	case bad != "" && !c.Remote.IsValid() && o["remote_ip"] != "flow":
+		if strings.Contains(bad, "multicast") {
+			return bad
+		}
+		return bad + "\n" + required
+	case bad != "":
+		return bad
+	case c.Remote.IsValid() && c.Local.IsValid() && c.Remote.Is4() != c.Local.Is4():
+		return fmt.Sprintf("%s: 'remote_ip' and 'local_ip' has to be of the same address family", i.Name)
+	}
+	return ""
 }
 
 // tunnelHeader reads what the outer headers are to have.

@@ -32,6 +32,7 @@ type Route struct {
 	Gateway netip.Addr // not valid where the destination is on the link
 	Source  netip.Addr // that packets get
 	User    bool       // added by hand
+	Mark    uint32     // it is for packets with that mark alone
 	Local   bool       // to the host itself
 }
 
@@ -41,7 +42,11 @@ func (r Route) String() string {
 	if r.User {
 		kind = "User"
 	}
-	s := fmt.Sprintf("%s: %s dev %s", kind, r.Prefix, r.Device)
+	s := fmt.Sprintf("%s: %s", kind, r.Prefix)
+	if r.Mark != 0 {
+		s += fmt.Sprintf(" MARK %d", r.Mark)
+	}
+	s += " dev " + r.Device
 	if r.Gateway.IsValid() {
 		s += " GW " + r.Gateway.String()
 	}
@@ -98,38 +103,40 @@ func (n *Net) SetHost(routes []Route, addresses map[string][]netip.Prefix) {
 	}
 }
 
-// order puts what is looked at first in front: longer prefixes, and of two
-// alike the one that was added by hand.
-func order(a, b Route) int {
-	user := func(r Route) int {
-		if r.User {
-			return 0
-		}
-		return 1
+// priority says which of two routes counts, the higher one, as in the C switch:
+// those to the host itself, then long prefixes (as of IPv6, so that all of IPv4
+// are long), where those that were added by hand have the better of 64 bits.
+func (r Route) priority() int {
+	n := r.Prefix.Bits()
+	if r.Prefix.Addr().Is4() {
+		n += 96
 	}
-	return cmp.Or(cmp.Compare(b.Prefix.Bits(), a.Prefix.Bits()), a.Prefix.Addr().Compare(b.Prefix.Addr()),
-		cmp.Compare(user(a), user(b)), strings.Compare(a.Device, b.Device))
+	switch {
+	case r.Local:
+		n += 1000
+	case r.User:
+		n += 64
+	}
+	return n
+}
+
+// order puts what is looked at first in front.
+func order(a, b Route) int {
+	return cmp.Or(cmp.Compare(b.priority(), a.priority()), a.Prefix.Addr().Compare(b.Prefix.Addr()), strings.Compare(a.Device, b.Device))
 }
 
 // Add adds a route by hand, in place of one to the same network. It says false
 // where the device has no address for packets to come from.
-func (n *Net) Add(prefix netip.Prefix, device string, gateway netip.Addr) bool {
-	r := Route{Prefix: prefix.Masked(), Device: device, Gateway: gateway, User: true}
+func (n *Net) Add(prefix netip.Prefix, device string, gateway netip.Addr, mark uint32) bool {
+	r := Route{Prefix: prefix.Masked(), Device: device, Gateway: gateway, User: true, Mark: mark}
 	next := gateway
 	if !next.IsValid() {
 		next = prefix.Addr()
 	}
 	n.mu.Lock()
-	for _, a := range n.addresses[device] {
-		if a.Contains(next) || !r.Source.IsValid() && a.Addr().Is4() == next.Is4() {
-			r.Source = a.Addr()
-			if a.Contains(next) {
-				break
-			}
-		}
-	}
+	r.Source = SourceFor(n.addresses[device], prefix.Addr(), next)
 	if r.Source.IsValid() {
-		n.user = slices.DeleteFunc(n.user, func(old Route) bool { return old.Prefix == r.Prefix })
+		n.user = slices.DeleteFunc(n.user, func(old Route) bool { return old.Prefix == r.Prefix && old.Mark == mark })
 		n.user = append(n.user, r)
 		slices.SortFunc(n.user, order)
 	}
@@ -140,12 +147,33 @@ func (n *Net) Add(prefix netip.Prefix, device string, gateway netip.Addr) bool {
 	return r.Source.IsValid()
 }
 
+// SourceFor is the address that packets to a destination have, which go to the
+// next hop on a device with these addresses: one in the next hop's network, which
+// must be there. Where that is valid on the link alone and the destination is
+// not, it is another one, if there is one.
+func SourceFor(addresses []netip.Prefix, to, next netip.Addr) (source netip.Addr) {
+	for _, a := range addresses {
+		if a.Contains(next) {
+			source = a.Addr()
+			break
+		}
+	}
+	if source.IsLinkLocalUnicast() && !to.IsLinkLocalUnicast() {
+		for _, a := range addresses {
+			if a.Addr().Is4() == source.Is4() && !a.Addr().IsLinkLocalUnicast() {
+				return a.Addr()
+			}
+		}
+	}
+	return source
+}
+
 // Delete takes a route away that was added by hand, and says whether there was
 // one.
-func (n *Net) Delete(prefix netip.Prefix) bool {
+func (n *Net) Delete(prefix netip.Prefix, mark uint32) bool {
 	n.mu.Lock()
 	before := len(n.user)
-	n.user = slices.DeleteFunc(n.user, func(r Route) bool { return r.Prefix == prefix.Masked() })
+	n.user = slices.DeleteFunc(n.user, func(r Route) bool { return r.Prefix == prefix.Masked() && r.Mark == mark })
 	gone := len(n.user) < before
 	n.mu.Unlock()
 	if gone {
@@ -163,14 +191,20 @@ func (n *Net) Routes() []Route {
 	return all
 }
 
-// Route is the one by which an address is reached.
-func (n *Net) Route(to netip.Addr) (Route, bool) {
+// Route is the one by which packets with a mark reach an address. Routes that
+// are for a mark go before others.
+func (n *Net) Route(to netip.Addr, mark uint32) (Route, bool) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
+	if mark != 0 {
+		if at := slices.IndexFunc(n.user, func(r Route) bool { return r.Mark == mark && r.Prefix.Contains(to) }); at >= 0 {
+			return n.user[at], true
+		}
+	}
 	best, found := Route{}, false
 	for _, list := range [][]Route{n.user, n.host} {
-		at := slices.IndexFunc(list, func(r Route) bool { return r.Prefix.Contains(to) })
-		if at >= 0 && (!found || list[at].Prefix.Bits() > best.Prefix.Bits()) {
+		at := slices.IndexFunc(list, func(r Route) bool { return r.Mark == 0 && r.Prefix.Contains(to) })
+		if at >= 0 && (!found || list[at].priority() > best.priority()) {
 			best, found = list[at], true
 		}
 	}

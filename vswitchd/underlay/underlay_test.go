@@ -41,11 +41,11 @@ func TestRoutes(t *testing.T) {
 		"9.9.9.9":  "Cached: 0.0.0.0/0 dev br0 GW 1.1.2.1 SRC 1.1.2.88",
 		"1.1.2.88": "Cached: 1.1.2.88/32 dev br0 SRC 1.1.2.88 local",
 	} {
-		if r, ok := n.Route(ip(text)); !ok || r.String() != want {
+		if r, ok := n.Route(ip(text), 0); !ok || r.String() != want {
 			t.Errorf("%s: %s, %v", text, r, ok)
 		}
 	}
-	if _, ok := n.Route(ip("::1")); ok {
+	if _, ok := n.Route(ip("::1"), 0); ok {
 		t.Error("a route to ::1")
 	}
 	for _, c := range []struct {
@@ -59,7 +59,7 @@ func TestRoutes(t *testing.T) {
 		if c.gateway != "" {
 			gw = ip(c.gateway)
 		}
-		if n.Add(net(c.prefix), c.dev, gw) != c.want {
+		if n.Add(net(c.prefix), c.dev, gw, 0) != c.want {
 			t.Errorf("%+v", c)
 		}
 	}
@@ -68,14 +68,27 @@ func TestRoutes(t *testing.T) {
 	for _, r := range n.Routes() {
 		all = append(all, r.String())
 	}
-	if want := []string{"Cached: 1.1.2.88/32 dev br0 SRC 1.1.2.88 local", "User: 1.1.2.0/24 dev br0 SRC 1.1.2.88", "Cached: 1.1.2.0/24 dev br0 SRC 1.1.2.88",
-		"User: 9.0.0.0/8 dev br0 GW 1.1.2.92 SRC 1.1.2.88", "Cached: 0.0.0.0/0 dev br0 GW 1.1.2.1 SRC 1.1.2.88"}; !slices.Equal(all, want) {
+	if want := []string{"Cached: 1.1.2.88/32 dev br0 SRC 1.1.2.88 local", "User: 1.1.2.0/24 dev br0 SRC 1.1.2.88",
+		"User: 9.0.0.0/8 dev br0 GW 1.1.2.92 SRC 1.1.2.88", "Cached: 1.1.2.0/24 dev br0 SRC 1.1.2.88", "Cached: 0.0.0.0/0 dev br0 GW 1.1.2.1 SRC 1.1.2.88"}; !slices.Equal(all, want) {
 		t.Errorf("%q", all)
 	}
-	if n.Delete(net("1.1.3.0/24")) || !n.Delete(net("9.0.0.0/8")) || n.Delete(net("9.0.0.0/8")) {
+	// Routes for a mark are for packets that have it.
+	if !n.Add(net("9.9.0.0/16"), "br0", ip("1.1.2.7"), 5) {
+		t.Error("a route for a mark cannot be")
+	}
+	for mark, want := range map[uint32]string{0: "1.1.2.92", 4: "1.1.2.92", 5: "1.1.2.7"} {
+		if r, _ := n.Route(ip("9.9.1.1"), mark); r.Gateway.String() != want {
+			t.Errorf("mark %d: %s", mark, r)
+		}
+	}
+	if n.Delete(net("9.9.0.0/16"), 4) || !n.Delete(net("9.9.0.0/16"), 5) {
+		t.Error("Delete by mark")
+	}
+	changes(6)
+	if n.Delete(net("1.1.3.0/24"), 0) || !n.Delete(net("9.0.0.0/8"), 0) || n.Delete(net("9.0.0.0/8"), 0) {
 		t.Error("Delete")
 	}
-	changes(5)
+	changes(7)
 	if !n.Has("br0", ip("5.0.0.1")) || n.Has("br0", ip("5.0.0.2")) || n.Has("br1", ip("5.0.0.1")) {
 		t.Error("Has")
 	}
@@ -129,5 +142,18 @@ func TestAsk(t *testing.T) {
 	n.Expire(begin.Add(5 * time.Second))
 	if len(n.asked) != 0 {
 		t.Error("requests are remembered for ever")
+	}
+}
+
+// Packets that leave the link do not come from an address of the link.
+func TestSourceFor(t *testing.T) {
+	addresses := []netip.Prefix{netip.MustParsePrefix("fe80::1/64"), netip.MustParsePrefix("fd00::1/64"), netip.MustParsePrefix("10.0.0.1/24")}
+	for _, c := range []struct{ to, next, want string }{
+		{"fe80::2", "fe80::2", "fe80::1"}, {"fd00::2", "fd00::2", "fd00::1"}, {"fd01::2", "fe80::9", "fd00::1"}, {"fd01::2", "fd00::9", "fd00::1"},
+		{"fd01::2", "fd01::2", "invalid IP"}, {"10.0.0.2", "10.0.0.2", "10.0.0.1"}, {"11.0.0.2", "11.0.0.2", "invalid IP"}, {"11.0.0.2", "10.0.0.9", "10.0.0.1"},
+	} {
+		if got := SourceFor(addresses, netip.MustParseAddr(c.to), netip.MustParseAddr(c.next)); got.String() != c.want {
+			t.Errorf("to %s by %s: %s, want %s", c.to, c.next, got, c.want)
+		}
 	}
 }

@@ -59,7 +59,7 @@ func (w *walk) arrives(list []*iface) *iface {
 	fill(&w.mask.TunSrc)
 	fill(&w.mask.TunDst)
 	w.mask.TunID, w.mask.TunTOS, w.mask.TunFlg = ^uint64(0), 0xff, flow.TunDF|flow.TunCsum|flow.TunKey
-	src, dst := key4(k.TunSrc), key4(k.TunDst)
+	src, dst := k.TunnelEnds()
 	var best *iface
 	most := -1
 	for _, i := range list {
@@ -105,11 +105,18 @@ func (w *walk) terminates(i *iface, leaves stack) bool {
 		return false
 	}
 	k := w.key
+	to, field := key4(k.IPDst), flow.IPv4Dst
 	switch k.EthType {
 	case header.TypeARP:
 		w.hear(br)
 		return false
 	case header.TypeIPv4:
+	case header.TypeIPv6:
+		if w.mask.Add(flow.Proto); k.Proto == header.ProtoICMPv6 {
+			w.hearND(br)
+			return false
+		}
+		to, field = netip.AddrFrom16(k.IPDst), flow.IPv6Dst
 	default:
 		return false
 	}
@@ -119,7 +126,7 @@ func (w *walk) terminates(i *iface, leaves stack) bool {
 	if w.mask.Add(flow.Proto); k.Proto != header.ProtoGRE && k.Proto != header.ProtoUDP {
 		return false
 	}
-	if w.mask.Add(flow.IPv4Dst); !x.Underlay.Net.Has(br.Name, key4(k.IPDst)) {
+	if w.mask.Add(field); !x.Underlay.Net.Has(br.Name, to) {
 		return false
 	}
 	if k.Proto == header.ProtoUDP {
@@ -154,9 +161,44 @@ func (w *walk) hear(br *bridge) {
 	if k.Proto != arpReply && k.Proto != arpRequest || k.ARPSHA[0]&1 != 0 || k.ARPSHA == [6]byte{} || !net.Has(br.Name, key4(k.IPDst)) {
 		return
 	}
-	h := &hearsay{net, br.Name, key4(k.IPSrc), k.ARPSHA}
+	w.neighbour(br, key4(k.IPSrc), k.ARPSHA)
+}
+
+// hearND is hear for neighbour discovery (RFC 4861, sections 7.2.3 and 7.2.5): a
+// solicitation that asks for the bridge's own address, or an advertisement to
+// it.
+func (w *walk) hearND(br *bridge) {
+	net := br.index.Underlay.Net
+	k := w.key
+	w.mask.Add(flow.TPSrc | flow.TPDst)
+	if k.TPDst != 0 || k.Frag != 0 {
+		return
+	}
+	switch k.TPSrc {
+	case ndAdvertisement:
+		w.mask.Add(flow.IPv6Dst | flow.NDTarget | flow.ARPTHA)
+		if k.ARPTHA[0]&1 == 0 && k.ARPTHA != [6]byte{} && net.Has(br.Name, netip.AddrFrom16(k.IPDst)) {
+			w.neighbour(br, netip.AddrFrom16(k.NDTarget), k.ARPTHA)
+		}
+	case ndSolicitation:
+		w.mask.Add(flow.IPv6Src | flow.NDTarget | flow.ARPSHA)
+		if k.ARPSHA[0]&1 == 0 && k.ARPSHA != [6]byte{} && k.IPSrc != [16]byte{} && net.Has(br.Name, netip.AddrFrom16(k.NDTarget)) {
+			w.neighbour(br, netip.AddrFrom16(k.IPSrc), k.ARPSHA)
+		}
+	}
+}
+
+// Types of ICMPv6 that neighbours speak (RFC 4861, sections 4.3 and 4.4).
+const (
+	ndSolicitation  = 135
+	ndAdvertisement = 136
+)
+
+// neighbour notes a neighbour, and has the megaflow's traffic keep it.
+func (w *walk) neighbour(br *bridge, ip netip.Addr, mac [6]byte) {
+	h := &hearsay{br.index.Underlay.Net, br.Name, ip, mac}
 	if w.learn {
-		net.Heard(h.bridge, h.ip, h.mac, w.now)
+		h.net.Heard(h.bridge, h.ip, h.mac, w.now)
 	}
 	w.res.Credit = append(w.res.Credit, h)
 }
@@ -180,20 +222,21 @@ func (h *hearsay) Credit(_ *flow.Key, t engine.Traffic) {
 // bridge that the route to the other end leads through.
 func (w *walk) encapsulate(i *iface) {
 	t, x := i.Tunnel, i.port.bridge.index
-	if !t.Remote.IsValid() || w.key.Tunnelled() && key4(w.key.TunDst) == t.Remote || x.Underlay == nil {
+	_, came := w.key.TunnelEnds()
+	if !t.Remote.IsValid() || w.key.Tunnelled() && came == t.Remote || x.Underlay == nil {
 		w.says(">> Not tunneling to our own address")
 		w.drop(drop.NoRoute)
 		return
 	}
 	net := x.Underlay.Net
 	w.says("-> output to native tunnel")
-	route, ok := net.Route(t.Remote)
+	route, ok := net.Route(t.Remote, t.Mark)
 	var br *bridge
 	if ok {
 		br = x.bridges[route.Device]
 	}
 	if br == nil || br.local() == nil || len(br.MAC) != 6 || route.Local {
-		w.says("-> native tunnel routing failed")
+		w.says(">> native tunnel routing failed")
 		w.drop(drop.NoRoute)
 		return
 	}
@@ -205,16 +248,20 @@ func (w *walk) encapsulate(i *iface) {
 	if route.Gateway.IsValid() {
 		next = route.Gateway
 	}
-	if !src.Is4() {
-		w.says("-> native tunnel routing failed")
+	if src.Is4() != t.Remote.Is4() || !src.IsValid() {
+		w.says(">> native tunnel routing failed")
 		w.drop(drop.NoRoute)
 		return
 	}
 	h := w.outer(t)
-	h.Src, h.Dst = src.As4(), t.Remote.As4()
+	h.Src, h.Dst = src, t.Remote
 	h.EthSrc = [6]byte(br.MAC)
 	if h.EthDst, ok = net.Neighbour(br.Name, next); !ok {
-		w.says("-> neighbor cache miss for %s on bridge %s, sending ARP request", next, br.Name)
+		protocol := "ARP"
+		if next.Is6() {
+			protocol = "ND"
+		}
+		w.says("-> neighbor cache miss for %s on bridge %s, sending %s request", next, br.Name, protocol)
 		if w.learn && x.Underlay.Solicit != nil && net.Ask(br.Name, next, w.now) {
 			x.Underlay.Solicit(br.Name, next, src)
 		}
@@ -229,7 +276,8 @@ func (w *walk) encapsulate(i *iface) {
 // outer is the header that a tunnel puts on, but for its addresses.
 func (w *walk) outer(t *tunnel.Config) tunnel.Header {
 	k := w.key
-	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, 64), DF: !t.Fragment, Port: t.Port, Csum: t.Csum, Seq: t.Seq,
+	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, 64), DF: !t.Fragment && t.Remote.Is4(), Port: t.Port, GPE: t.GPE, Seq: t.Seq,
+		Csum:    t.Csum && (t.Remote.Is4() || t.Kind == tunnel.GRE),
 		Version: t.Version, Index: t.Index, Egress: t.Egress, Hardware: t.Hardware}
 	key := t.OutKey
 	if t.OutFlow {
@@ -262,8 +310,11 @@ func (w *walk) through(br *bridge, i *iface, h tunnel.Header) {
 	local := br.local()
 	key := flow.Key{InPort: local.No, EthDst: h.EthDst, EthSrc: h.EthSrc, EthType: header.TypeIPv4,
 		Proto: h.Kind.Proto(), TOS: h.TOS, TTL: h.TTL, TPDst: h.Port}
-	copy(key.IPSrc[:], h.Src[:])
-	copy(key.IPDst[:], h.Dst[:])
+	if h.Dst.Is6() {
+		key.EthType = header.TypeIPv6
+	}
+	copy(key.IPSrc[:], h.Src.AsSlice())
+	copy(key.IPDst[:], h.Dst.AsSlice())
 	var res engine.Result
 	in := walk{t: w.t, key: &key, res: &res, mask: &res.Mask, learn: w.learn, now: w.now, note: w.note,
 		depth: w.depth, steps: w.steps, out: Nowhere, within: true}

@@ -50,20 +50,20 @@ type Port struct {
 	name string
 	o    Options
 
-	mu      sync.Mutex
-	changed chan struct{} // closed, and made anew, when anything that is waited for changes
-	waiting int           // for that
-	queue   []*packet.Packet
-	idle    bool // Recv waits for packets, and has none in work
-	sent    []Frame
-	state   port.State
-	stats   port.Stats
-	notify  func(port.State)
-	end     error // why the port is of no use any more
-	set     Settings
-	rx, tx  *pcap.File
-	link    *link // to other dummies; nil is none
-	address netip.Prefix
+	mu        sync.Mutex
+	changed   chan struct{} // closed, and made anew, when anything that is waited for changes
+	waiting   int           // for that
+	queue     []*packet.Packet
+	idle      bool // Recv waits for packets, and has none in work
+	sent      []Frame
+	state     port.State
+	stats     port.Stats
+	notify    func(port.State)
+	end       error // why the port is of no use any more
+	set       Settings
+	rx, tx    *pcap.File
+	link      *link          // to other dummies; nil is none
+	addresses []netip.Prefix // one of each family
 }
 
 // ErrFull says that too many frames wait to be received.

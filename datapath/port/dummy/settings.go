@@ -2,6 +2,7 @@ package dummy
 
 import (
 	"net/netip"
+	"slices"
 
 	"govs/datapath/pcap"
 )
@@ -110,18 +111,18 @@ func (p *Port) openFiles(s Settings) (err error) {
 }
 
 // SetAddress gives the port an IP address with the length of its network's
-// prefix. The port itself makes no use of it.
+// prefix, in place of the one of that family. The port itself makes no use of it.
 func (p *Port) SetAddress(a netip.Prefix) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.address = a
+	p.addresses = append(slices.DeleteFunc(p.addresses, func(b netip.Prefix) bool { return a.Addr().Is4() == b.Addr().Is4() }), a)
 }
 
-// Address is what SetAddress set.
-func (p *Port) Address() netip.Prefix {
+// Addresses are what SetAddress set.
+func (p *Port) Addresses() []netip.Prefix {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.address
+	return slices.Clone(p.addresses)
 }
 
 // Connection is the state of the stream to another dummy: "connected" or

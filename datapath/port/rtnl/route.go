@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Route is one of IPv4 in the kernel's main or local table.
+// A Route is one in the kernel's main or local table.
 type Route struct {
 	Prefix  netip.Prefix
 	Device  string
@@ -34,14 +34,14 @@ func (m *Monitor) rerouted() {
 	}
 }
 
-// Routes are the unicast and local routes of IPv4 that lead through one device.
+// Routes are the unicast and local routes that lead through one device.
 func (m *Monitor) Routes() (out []Route, err error) {
 	err = m.use(func(h *netlink.Handle) error {
 		names, err := deviceNames(h)
 		if err != nil {
 			return err
 		}
-		all, err := h.RouteListFiltered(netlink.FAMILY_V4, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
+		all, err := h.RouteListFiltered(netlink.FAMILY_ALL, &netlink.Route{Table: unix.RT_TABLE_UNSPEC}, netlink.RT_FILTER_TABLE)
 		if err != nil {
 			return err
 		}
@@ -51,7 +51,11 @@ func (m *Monitor) Routes() (out []Route, err error) {
 			if r.Table != unix.RT_TABLE_MAIN && r.Table != unix.RT_TABLE_LOCAL || !local && r.Type != unix.RTN_UNICAST || names[r.LinkIndex] == "" {
 				continue
 			}
-			route := Route{Device: names[r.LinkIndex], Local: local, Metric: r.Priority, Prefix: netip.PrefixFrom(netip.IPv4Unspecified(), 0)}
+			any := netip.IPv4Unspecified()
+			if r.Family == netlink.FAMILY_V6 {
+				any = netip.IPv6Unspecified()
+			}
+			route := Route{Device: names[r.LinkIndex], Local: local, Metric: r.Priority, Prefix: netip.PrefixFrom(any, 0)}
 			if r.Dst != nil {
 				ip, _ := netip.AddrFromSlice(r.Dst.IP)
 				bits, _ := r.Dst.Mask.Size()
@@ -70,7 +74,7 @@ func (m *Monitor) Routes() (out []Route, err error) {
 	return out, err
 }
 
-// Addresses are the addresses of IPv4 that devices have, by name.
+// Addresses are those that devices have, by name.
 func (m *Monitor) Addresses() (map[string][]netip.Prefix, error) {
 	out := make(map[string][]netip.Prefix)
 	err := m.use(func(h *netlink.Handle) error {
@@ -78,7 +82,7 @@ func (m *Monitor) Addresses() (map[string][]netip.Prefix, error) {
 		if err != nil {
 			return err
 		}
-		all, err := h.AddrList(nil, netlink.FAMILY_V4)
+		all, err := h.AddrList(nil, netlink.FAMILY_ALL)
 		if err != nil {
 			return err
 		}
