@@ -166,3 +166,105 @@ func bondPlain(t *testing.T, mode string) {
 		t.Errorf("ping: %v\n%s", err, out)
 	}
 }
+
+// TestBondWatched is a bond whose cables are watched by BFD or CFM: it moves to
+// the other cable when one carries nothing any more while both ends' carriers
+// stay up, as where a media converter fails.
+func TestBondWatched(t *testing.T) {
+	t.Parallel()
+	for _, by := range []string{"BFD", "CFM"} {
+		for name, start := range others {
+			t.Run(by+"/"+name, func(t *testing.T) {
+				t.Parallel()
+				bondWatched(t, by, start)
+			})
+		}
+	}
+}
+
+func bondWatched(t *testing.T, by string, start func(n *network, at string) far) {
+	n := newNetwork(t, 0)
+	there, mid := n.add("far"), n.add("mid")
+	for _, i := range []string{"1", "2"} {
+		n.spliced(mid, n.at, "e"+i, there, "f"+i)
+	}
+	h1, h2 := n.host(n.at, "v1", 1), n.host(there, "w1", 2)
+	near, other := newOurs(n, n.at), start(n, there)
+	for _, end := range []struct {
+		far
+		host, dev string
+		mpid      int
+	}{{near, "v1", "e", 10}, {other, "w1", "f", 20}} {
+		args := []string{"add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev", "--", "add-port", "br0", end.host, "--",
+			"add-bond", "br0", "bond0", end.dev + "1", end.dev + "2", "bond_mode=active-backup"}
+		for i := 1; i <= 2; i++ {
+			args = append(args, "--", "set", "Interface", fmt.Sprint(end.dev, i))
+			if by == "BFD" {
+				args = append(args, "bfd:enable=true", "bfd:min_rx=200", "bfd:min_tx=200")
+			} else {
+				args = append(args, fmt.Sprint("cfm_mpid=", end.mpid+i), "other_config:cfm_interval=200", "other_config:cfm_extended=true")
+			}
+		}
+		if out := end.vsctl(args...); out != "" {
+			t.Fatal(out)
+		}
+	}
+	say := func() string {
+		return near.appctl("bond/show") + other.appctl("bond/show") + near.appctl("bfd/show") + near.appctl("cfm/show")
+	}
+	both := func() bool { return enabled(near) == 2 && enabled(other) == 2 }
+	reaches := func() bool { _, err := ping(h1, 2, 1); return err == nil }
+	active := func(s far) string {
+		if m := regexp.MustCompile(`member \w(\d): enabled\n  active member`).FindStringSubmatch(s.appctl("bond/show")); m != nil {
+			return m[1]
+		}
+		return ""
+	}
+	await(t, "both cables to carry", both, say)
+	// Each end chooses for itself: they are to choose the same one.
+	other.appctl("bond/set-active-member", "bond0", "f"+active(near))
+	await(t, "ping over the bond", reaches, say)
+
+	for range 2 { // there and back
+		was := active(near)
+		dev, bridge := "e"+was, "lbr"+was
+		s := n.streamed(h2, h1, 1, func() {
+			n.ip("-n", mid, "link", "set", bridge, "down")
+			await(t, "both ends to leave the cable", func() bool {
+				return enabled(near) == 1 && enabled(other) == 1 && active(near) == active(other) && active(near) != was && active(near) != ""
+			}, say)
+			await(t, "ping over the other cable", reaches, say)
+		})
+		t.Logf("cable fails: %s", s)
+		if got := column(near, dev, "link_state"); got != "up" {
+			t.Errorf("the carrier of %s is %s", dev, got)
+		}
+		n.ip("-n", mid, "link", "set", bridge, "up")
+		await(t, "both cables to carry again", both, say)
+	}
+	if by == "BFD" {
+		return
+	}
+	// A far end that says that it is not operational is left alone, without a fault.
+	was := active(near)
+	other.vsctl("set", "Interface", "f"+was, "other_config:cfm_opstate=down")
+	await(t, "the near end to leave the cable", func() bool { return enabled(near) == 1 && active(near) != was && active(near) != "" }, say)
+	if got := column(near, "e"+was, "cfm_fault"); got != "false" {
+		t.Errorf("fault %s", got)
+	}
+}
+
+// spliced lays a cable between two namespaces with a bridge of the kernel's,
+// "lbr" with the last character of the device's name, in its middle.
+func (n *network) spliced(mid, at, dev, there, far string) {
+	n.t.Helper()
+	i := dev[len(dev)-1:]
+	if out, err := exec.Command("ip", "-n", mid, "link", "add", "lbr"+i, "type", "bridge").CombinedOutput(); err != nil {
+		n.t.Skipf("cannot make a Linux bridge: %s", out)
+	}
+	n.cable(at, dev, mid, "near"+i)
+	n.cable(there, far, mid, "far"+i)
+	n.ip("-n", mid, "link", "set", "lbr"+i, "up")
+	n.ip("-n", mid, "link", "set", "near"+i, "master", "lbr"+i)
+	n.ip("-n", mid, "link", "set", "far"+i, "master", "lbr"+i)
+}

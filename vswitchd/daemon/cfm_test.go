@@ -40,14 +40,7 @@ func watched(t *testing.T, start func(*network, string) far) *ends {
 	e := &ends{network: newNetwork(t, 0)}
 	e.there = e.add("far")
 	e.mid = e.add("mid")
-	e.cable(e.at, "e1", e.mid, "m1")
-	e.cable(e.there, "f1", e.mid, "m2")
-	if out, err := exec.Command("ip", "-n", e.mid, "link", "add", "lbr", "type", "bridge").CombinedOutput(); err != nil {
-		t.Skipf("no bridge of the kernel's: %s", out)
-	}
-	e.ip("-n", e.mid, "link", "set", "lbr", "up")
-	e.ip("-n", e.mid, "link", "set", "m1", "master", "lbr")
-	e.ip("-n", e.mid, "link", "set", "m2", "master", "lbr")
+	e.spliced(e.mid, e.at, "e1", e.there, "f1")
 	e.near, e.other = newOurs(e.network, e.at), start(e.network, e.there)
 	e.near.vsctl("add-br", "br0", "--", "add-port", "br0", "e1")
 	e.other.vsctl("add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev", "--", "add-port", "br0", "f1")
@@ -123,13 +116,13 @@ func TestCFM(t *testing.T) {
 			}
 
 			// What goes one way is lost: who gets nothing says so, and the other hears it.
-			e.cut("m2", true)
+			e.cut("far1", true)
 			e.both("one way lost", `7,true,[rdi],[],[9]`, `9,true,[recv],[],[]`)
-			e.cut("m2", false)
+			e.cut("far1", false)
 			e.both("one way back", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
-			e.cut("m1", true)
+			e.cut("near1", true)
 			e.both("the other way lost", `7,true,[recv],[],[]`, `9,true,[rdi],[],[7]`)
-			e.cut("m1", false)
+			e.cut("near1", false)
 			e.both("the other way back", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
 
 			e.ip("-n", e.there, "link", "set", "f1", "down")
@@ -256,7 +249,7 @@ func TestCFMTag(t *testing.T) {
 	const fast = " other_config:cfm_interval=100"
 	e.set("cfm_mpid=7 other_config:cfm_ccm_vlan=100 other_config:cfm_ccm_pcp=3"+fast, "cfm_mpid=9 other_config:cfm_ccm_vlan=random other_config:cfm_ccm_pcp=5"+fast)
 	e.both("both ends up", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
-	tags := e.tags(e.mid, "m1")
+	tags := e.tags(e.mid, "near1")
 	await(t, "VLAN 100, priority 3", func() bool { return tags() == 3<<13|100 })
 	e.near.vsctl("remove", "Interface", "e1", "other_config", "cfm_ccm_vlan")
 	await(t, "VLAN 0, priority 3", func() bool { return tags() == 3<<13 })
