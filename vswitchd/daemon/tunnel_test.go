@@ -286,3 +286,54 @@ func TestTunnelVerbs(t *testing.T) {
 		t.Errorf("ofport is %s", got)
 	}
 }
+
+// TestTunnelWatched watches a tunnel by CFM and BFD from both ends. What has a key
+// is not for CFM where the tunnel takes any, nor for BFD where it is told so.
+func TestTunnelWatched(t *testing.T) {
+	t.Parallel()
+	for name, start := range others {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := &ends{network: newNetwork(t, 0)}
+			e.there = e.add("far")
+			e.cable(e.at, "e1", e.there, "f1")
+			e.host(e.at, "v1", 1)
+			e.host(e.there, "w1", 2)
+			e.near, e.other = newOurs(e.network, e.at), start(e.network, e.there)
+			tunnelEnd(e.network, e.near, e.at, "e1", "v1", 1, "type=vxlan", "options:key=123")
+			tunnelEnd(e.network, e.other, e.there, "f1", "w1", 2, "type=vxlan", "options:key=123")
+			set := func(words string) {
+				t.Helper()
+				for _, s := range []far{e.near, e.other} {
+					if out := s.vsctl(strings.Fields(words)...); out != "" {
+						t.Fatal(out)
+					}
+				}
+			}
+			bfd := func(s far) string {
+				return strings.TrimSpace(s.vsctl("get", "Interface", "t0", "bfd_status:state"))
+			}
+			say := func() string {
+				return e.near.appctl("cfm/show") + e.other.appctl("cfm/show") + e.near.appctl("bfd/show") + e.other.appctl("bfd/show") +
+					e.near.appctl("dpctl/dump-flows", "-m") + e.near.appctl("tnl/neigh/show")
+			}
+			cfm := func(what, near, other string) {
+				t.Helper()
+				await(t, what, func() bool { return ofCFM(e.near, "t0") == near && ofCFM(e.other, "t0") == other }, say)
+			}
+			set("set Interface t0 bfd:enable=true bfd:min_rx=200 bfd:min_tx=200 other_config:cfm_interval=100")
+			e.near.vsctl("set", "Interface", "t0", "cfm_mpid=7")
+			e.other.vsctl("set", "Interface", "t0", "cfm_mpid=9")
+			cfm("CFM with a key", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+			await(t, "BFD with a key", func() bool { return bfd(e.near) == "up" && bfd(e.other) == "up" }, say)
+			set("set Interface t0 bfd:check_tnl_key=true")
+			await(t, "BFD to refuse packets with a key", func() bool { return bfd(e.near) == "down" && bfd(e.other) == "down" }, say)
+
+			set("remove Interface t0 options key -- set Interface t0 options:in_key=flow options:out_key=123")
+			cfm("CFM to refuse messages with a key", `7,true,[recv],[],[]`, `9,true,[recv],[],[]`)
+			set("remove Interface t0 options out_key")
+			cfm("CFM without a key", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+			await(t, "BFD without a key", func() bool { return bfd(e.near) == "up" && bfd(e.other) == "up" }, say)
+		})
+	}
+}
