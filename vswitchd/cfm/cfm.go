@@ -114,11 +114,11 @@ func (f Fault) Names() (names []string) {
 
 // A point is a remote maintenance point that is heard.
 type point struct {
-	heard   bool // since the last check
-	down    bool
-	last    time.Time // when it was heard
-	next    uint32    // sequence number that is expected, 0 for any
-	healthy int       // messages in this window of the health
+	heard    bool // since the last check
+	down     bool
+	last     time.Time // when it was heard
+	sequence uint32    // of that message
+	healthy  int       // messages in this window of the health
 }
 
 // A Session watches one interface. It is not safe for concurrent use.
@@ -132,7 +132,7 @@ type Session struct {
 	sequence uint32
 
 	send, check time.Time // when the next message, and the next check is due
-	checks      int       // since the last look at the health
+	checks      int       // since the last look at the health; the first look comes one later, as with the C switch
 
 	points  map[uint64]*point
 	heard   time.Time // any of them, the last time
@@ -190,11 +190,6 @@ func (s *Session) Receive(f []byte, now time.Time) error {
 		return nil
 	}
 	s.deaf, s.heard = false, now
-	healthy := !m.rdi
-	if m.mpid == s.c.MPID {
-		s.once(FaultLoopback, "received CCM with local MPID %d", m.mpid)
-		healthy = false
-	}
 	if m.rdi {
 		s.sofar |= FaultRDI
 	}
@@ -204,17 +199,22 @@ func (s *Session) Receive(f []byte, now time.Time) error {
 		s.warn(fmt.Sprintf("%s: dropped CCM with MPID %d from MAC %v", s.name, m.mpid, sender))
 		return nil
 	case p == nil:
-		p = &point{healthy: 1}
+		p = new(point)
+		if !m.rdi {
+			p.healthy = 1
+		}
 		s.points[m.mpid] = p
 		s.expected(&m)
-	case healthy:
+	case m.mpid == s.c.MPID: // not its first message, as with the C switch
+		s.once(FaultLoopback, "received CCM with local MPID %d", m.mpid)
+	case !m.rdi:
 		p.healthy++
 	}
-	if p.next != 0 && m.sequence != p.next {
+	if p.sequence != 0 && m.sequence != p.sequence+1 {
 		s.warn(fmt.Sprintf("%s: (mpid %d) detected sequence numbers which indicate possible connectivity problems (previous %d) (current %d)",
-			s.name, m.mpid, p.next-1, m.sequence))
+			s.name, m.mpid, p.sequence, m.sequence))
 	}
-	p.next, p.last, p.heard, p.down = m.sequence+1, now, true, m.down
+	p.sequence, p.last, p.heard, p.down = m.sequence, now, true, m.down
 	return nil
 }
 
@@ -267,10 +267,11 @@ func (s *Session) Run(now time.Time) []byte {
 // look is the check: who has been heard since the last one?
 func (s *Session) look(now time.Time) {
 	s.bridge(now)
-	if s.checks++; s.checks >= window {
+	if s.checks == window {
 		s.checks = 0
 		s.weigh()
 	}
+	s.checks++
 	found, down := s.sofar, false
 	for _, id := range slices.Sorted(maps.Keys(s.points)) {
 		p := s.points[id]
@@ -312,19 +313,15 @@ func (s *Session) bridge(now time.Time) {
 }
 
 // weigh works out the health: how many of the messages came that one other
-// point should have sent.
+// point should have sent. With several points their messages go on being counted,
+// as by the C switch.
 func (s *Session) weigh() {
-	switch len(s.points) {
-	case 0:
-		s.health = 0
-	case 1:
-		for _, p := range s.points {
-			s.health = min(p.healthy*100/expected, 100)
-		}
-	default:
-		s.health = -1
+	if s.health = -1; len(s.points) > 1 {
+		return
 	}
+	s.health = 0
 	for _, p := range s.points {
+		s.health = min(p.healthy*100/expected, 100)
 		p.healthy = 0
 	}
 }

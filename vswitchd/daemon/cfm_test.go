@@ -168,6 +168,25 @@ func TestCFMErrors(t *testing.T) {
 	}
 }
 
+// TestCFMDevice says that an interface without a device has no CFM, until there
+// is one.
+func TestCFMDevice(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, 0)
+	l := newOurs(n, n.at)
+	l.vsctl("add-br", "br0", "--", "add-port", "br0", "e1", "--", "set", "Interface", "e1", "cfm_mpid=7", "other_config:cfm_interval=100", "bfd:enable=true")
+	if got := ofCFM(l, "e1") + l.appctl("cfm/show") + l.appctl("bfd/show") + column(l, "e1", "bfd_status"); got != "7,[],[],[],[]{}" {
+		t.Errorf("without a device: %s", got)
+	}
+	n.ip("-n", n.at, "link", "add", "e1", "type", "veth", "peer", "name", "f1")
+	await(t, "CFM of a device that came", func() bool {
+		return ofCFM(l, "e1") == "7,true,[recv],[],[]" && strings.Contains(column(l, "e1", "bfd_status"), "state=down")
+	}, func() string { return l.vsctl("list", "Interface", "e1") })
+	n.ip("-n", n.at, "link", "del", "e1")
+	l.vsctl("clear", "Interface", "e1", "cfm_mpid")
+	await(t, "empty columns", func() bool { return ofCFM(l, "e1") == "[],[],[],[],[]" })
+}
+
 // TestCFMExtended is extended mode: short intervals, long ids, and an end that is
 // not operational; and what goes wrong between ends that do not fit.
 func TestCFMExtended(t *testing.T) {

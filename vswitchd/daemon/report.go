@@ -151,6 +151,9 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 	}
 	for _, refused := range s.applier.Refused {
 		rows.Refused(refused)
+		if first || s.writer.Last(status.Ref{Table: vswitch.InterfaceTable, UUID: refused.UUID}, "cfm_fault") != nil {
+			rows.Unmanaged(refused.UUID)
+		}
 	}
 	if stats {
 		if s.want.SystemStats {

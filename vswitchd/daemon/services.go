@@ -168,11 +168,11 @@ func (v *services) configure(now time.Time) {
 		}
 		for _, p := range b.Want.Ports {
 			for _, i := range p.Interfaces {
-				if i.BFD != nil && !i.Fake {
+				if i.BFD != nil && (v.bfd[i.Name] != nil || opened(b, i)) {
 					watched[i.Name] = true
 					v.configureBFD(b, i, now)
 				}
-				if i.CFM != nil && !i.Fake {
+				if i.CFM != nil && (v.cfm[i.Name] != nil || opened(b, i)) {
 					managed[i.Name] = true
 					v.configureCFM(b, i, now)
 				}

@@ -11,6 +11,13 @@ import (
 	"govs/vswitchd/ofproto"
 )
 
+// opened says whether an interface with a row has become one: only then it gets
+// a session of BFD or CFM, which stays when its device goes.
+func opened(b *ofproto.Bridge, i *desired.Interface) bool {
+	is := b.Ifaces[i.Name]
+	return !i.Fake && is != nil && is.Open()
+}
+
 // configureBFD makes the interface's session what is wanted.
 func (v *services) configureBFD(b *ofproto.Bridge, i *desired.Interface, now time.Time) {
 	s := v.bfd[i.Name]
