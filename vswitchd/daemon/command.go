@@ -20,7 +20,7 @@ func Command() *cobra.Command {
 	base := &daemon.Options{
 		Capabilities: []int{unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_NET_BROADCAST, unix.CAP_IPC_LOCK, unix.CAP_NET_BIND_SERVICE, unix.CAP_BPF, unix.CAP_PERFMON},
 		Modules: []string{
-			"bridge", "reconnect", "netdev", "netdev_linux", "dpif_netdev", "netflow",
+			"bridge", "reconnect", "netdev", "netdev_linux", "dpif_netdev", "collectors", "sflow",
 			"ovsdb_idl", "ofproto_dpif", "xlate", "bond", "lacp", "stp", "rstp",
 		},
 	}

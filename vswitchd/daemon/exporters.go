@@ -51,7 +51,7 @@ func (e exporters) sample(b *ofproto.Bridge) xlate.Sample {
 		_ = x.Configure(netflowOptions(want))
 		return x
 	}
-	x, err := netflow.New(netflowOptions(want), e.s.o.Clock, e.s.o.Log("netflow"))
+	x, err := netflow.New(netflowOptions(want), e.s.o.Clock, e.s.o.Log("collectors"))
 	if x == nil {
 		e.s.log.Warn("bridge " + b.Want.Name + ": " + err.Error())
 		return nil
@@ -72,7 +72,7 @@ func (e exporters) sflowOf(b *ofproto.Bridge) *xlate.SFlow {
 	}
 	x := e.sflow[b.Want.Name]
 	if x == nil {
-		x = &sampled{Exporter: sflow.New(e.s.o.Clock, e.s.o.Log("sflow")), id: e.freeID()}
+		x = &sampled{Exporter: sflow.New(e.s.o.Clock, e.s.o.Log("sflow"), e.s.o.Log("collectors")), id: e.freeID()}
 		e.sflow[b.Want.Name] = x
 	}
 	// Bad targets are logged by the exporter, which works with the others.
@@ -97,7 +97,7 @@ func (e exporters) ipfixOf(b *ofproto.Bridge) *xlate.IPFIX {
 	}
 	x := e.ipfix[b.Want.Name]
 	if x == nil {
-		x = ipfix.New(e.s.o.Clock, e.s.o.Log("ipfix"))
+		x = ipfix.New(e.s.o.Clock, e.s.o.Log("collectors"))
 		e.ipfix[b.Want.Name] = x
 	}
 	// Bad targets are logged by the exporter, which works with the others.

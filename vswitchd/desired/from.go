@@ -138,7 +138,7 @@ func (b *builder) bridge(row *vswitch.Bridge) *Bridge {
 		}
 	}
 	if row.Netflow != nil {
-		br.NetFlow = b.netflow(br, *row.Netflow)
+		br.NetFlow = b.netflow(br, row)
 	}
 	if row.Sflow != nil {
 		br.SFlow = b.sflow(br, *row.Sflow)
@@ -176,7 +176,8 @@ func (b *builder) addresses(br *Bridge, other map[string]string) {
 	}
 }
 
-func (b *builder) netflow(br *Bridge, uuid string) *NetFlow {
+func (b *builder) netflow(br *Bridge, bridge *vswitch.Bridge) *NetFlow {
+	uuid := *bridge.Netflow
 	row, ok := b.rows.NetFlows[uuid]
 	if !ok {
 		return nil
@@ -203,6 +204,19 @@ func (b *builder) netflow(br *Bridge, uuid string) *NetFlow {
 		n.ActiveTimeout = time.Duration(row.ActiveTimeout) * time.Second
 	case row.ActiveTimeout < 0:
 		n.ActiveTimeout = 0 // none
+	}
+	const most = 508 // numbers that nine bits hold besides those of OpenFlow
+	interfaces := 0
+	for _, uuid := range bridge.Ports {
+		if p := b.rows.Ports[uuid]; p != nil {
+			interfaces += len(p.Interfaces)
+		}
+	}
+	if n.AddID && n.EngineID >= 128 {
+		b.problem("NetFlow", uuid, "bridge %s: NetFlow port mangling may conflict with another vswitch, choose an engine id less than 128", br.Name)
+	}
+	if n.AddID && interfaces > most {
+		b.problem("NetFlow", uuid, "bridge %s: NetFlow port mangling will conflict with another port when more than %d ports are used", br.Name, most)
 	}
 	n.Version = 5
 	switch v, set := row.ExternalIDs["netflow-version"]; {

@@ -40,13 +40,13 @@ func New(protocol string, port uint16, log *slog.Logger) *Set {
 
 // Parse reads a collector's address as a targets column has it: "192.0.2.1:5566",
 // "[2001:db8::1]:5566", and where port is not 0 without one, too.
-func Parse(protocol, target string, port uint16) (netip.AddrPort, error) {
+func Parse(target string, port uint16) (netip.AddrPort, error) {
 	a, err := netip.ParseAddrPort(target)
 	if err != nil && port != 0 {
 		a, err = netip.ParseAddrPort(strings.TrimSuffix(target, ":") + ":" + strconv.Itoa(int(port)))
 	}
 	if err != nil || a.Port() == 0 {
-		return netip.AddrPort{}, fmt.Errorf("%s: bad %s target: not a numeric address and a port", target, protocol)
+		return netip.AddrPort{}, errors.New("not a numeric address and a port")
 	}
 	return a, nil
 }
@@ -61,21 +61,21 @@ func (s *Set) Has(targets []string) bool {
 // sorted is a copy in order: targets are a set.
 func sorted(targets []string) []string { return slices.Sorted(slices.Values(targets)) }
 
-// Open sends to these from now on. Bad targets are logged, reported in the
-// error, and left out.
+// Open sends to these from now on. Bad targets are logged in the C switch's
+// words, reported in the error, and left out.
 func (s *Set) Open(targets []string) error {
 	var errs []error
 	var conns []*net.UDPConn
 	for _, t := range targets {
-		a, err := Parse(s.protocol, t, s.port)
+		a, err := Parse(t, s.port)
 		if err == nil {
 			var c *net.UDPConn
 			if c, err = net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(a)); err == nil {
 				conns = append(conns, c)
 				continue
 			}
-			err = fmt.Errorf("%s: %s target: %w", t, s.protocol, err)
 		}
+		err = fmt.Errorf("couldn't open connection to collector %s (%w)", t, err) // C's words
 		s.log.Warn(err.Error())
 		errs = append(errs, err)
 	}

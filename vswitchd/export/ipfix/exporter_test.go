@@ -47,7 +47,7 @@ func TestExporter(t *testing.T) {
 	name := func(c *net.UDPConn) string { return c.LocalAddr().String() }
 	e := New(clock.NewStopped(start), nil)
 	err := e.Configure(Options{Targets: []string{name(one), "junk", name(two)}, Settings: settings()})
-	if err == nil || strings.Count(err.Error(), "bad IPFIX target") != 1 {
+	if err == nil || strings.Count(err.Error(), "couldn't open connection to collector") != 1 {
 		t.Errorf("Configure: %v", err)
 	}
 	r1, r2, r3 := newReader(t), newReader(t), newReader(t)

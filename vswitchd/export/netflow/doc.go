@@ -28,6 +28,9 @@
 // The C switch has no version 9. In ours counters have 64 bits, so that a
 // large flow is one record, and the sequence number is that of datagrams.
 //
+// An active timeout of -1 is none, as the manual says; the C switch 3.1 logs
+// that it takes it for the default.
+//
 // Other than in the C switch the record of a flow that goes on begins where
 // its last record ended, not where the flow did, so that records of one flow do
 // not overlap; and the sequence number is the number of records before the

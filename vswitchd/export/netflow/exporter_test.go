@@ -51,7 +51,7 @@ func TestExporter(t *testing.T) {
 
 	e, err := New(Options{Targets: []string{dead, four.LocalAddr().String(), six.LocalAddr().String(), "localhost:1", "127.0.0.1:0"}},
 		clock.NewStopped(at(0)), nil)
-	if err == nil || strings.Count(err.Error(), "bad NetFlow target") != 2 {
+	if err == nil || strings.Count(err.Error(), "couldn't open connection to collector") != 2 {
 		t.Errorf("New: %v", err)
 	}
 	for n := range 3 {

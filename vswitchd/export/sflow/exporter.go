@@ -38,15 +38,19 @@ type Exporter struct {
 }
 
 // New starts an exporter, which does nothing before it is configured. The
-// clock is the engine's; nil is clock.Real, and a nil log discards.
-func New(c clock.Clock, log *slog.Logger) *Exporter {
+// clock is the engine's; nil is clock.Real. collectors is told of targets that
+// are bad, log of everything else; nil discards.
+func New(c clock.Clock, log, collectors *slog.Logger) *Exporter {
 	if c == nil {
 		c = clock.Real()
 	}
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	e := &Exporter{agent: NewAgent(c.Now()), clock: c, log: log, to: collector.New("sFlow", DefaultPort, log)}
+	if collectors == nil {
+		collectors = slog.New(slog.DiscardHandler)
+	}
+	e := &Exporter{agent: NewAgent(c.Now()), clock: c, log: log, to: collector.New("sFlow", DefaultPort, collectors)}
 	e.loop = collector.NewLoop(c, time.Second, func() { e.send((*Agent).Run) }, func() { e.send((*Agent).Full) })
 	return e
 }

@@ -45,13 +45,13 @@ func receive(t *testing.T, c *net.UDPConn) []byte {
 // finds its address.
 func TestExporter(t *testing.T) {
 	one, two := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
-	e := New(clock.NewStopped(boot), nil)
+	e := New(clock.NewStopped(boot), nil, nil)
 	targets := []string{one.LocalAddr().String(), "localhost:1", two.LocalAddr().String()}
 	for _, x := range []struct{ agent, want string }{
 		{"", "127.0.0.1"}, {"192.0.2.9", "192.0.2.9"}, {"2001:db8::9", "2001:db8::9"}, {"lo", "127.0.0.1"}, {"nosuchdevice", ""},
 	} {
 		err := e.Configure(Options{Targets: targets, Agent: x.agent, Settings: settings()})
-		if x.agent == "" && (err == nil || strings.Count(err.Error(), "bad sFlow target") != 1) {
+		if x.agent == "" && (err == nil || strings.Count(err.Error(), "couldn't open connection to collector") != 1) {
 			t.Errorf("Configure: %v", err)
 		}
 		if e.Works() != (x.want != "") {
@@ -88,7 +88,7 @@ func TestExporter(t *testing.T) {
 // The goroutine sends by itself what is full, and what has waited.
 func TestExporterRuns(t *testing.T) {
 	c := listen(t, "127.0.0.1:0")
-	e := New(nil, nil)
+	e := New(nil, nil, nil)
 	defer e.Close()
 	if err := e.Configure(Options{Targets: []string{c.LocalAddr().String()}, Settings: settings()}); err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestSfcapd(t *testing.T) {
 		}
 		return err != nil
 	})
-	e := New(nil, nil)
+	e := New(nil, nil, nil)
 	s := settings()
 	s.Rate, s.Polling = 10, time.Hour
 	if err := e.Configure(Options{Targets: []string{addr.String()}, Agent: "192.0.2.9", Settings: s}); err != nil {
