@@ -32,11 +32,11 @@ func TestTextAndBack(t *testing.T) {
 		"clone(1,push_vlan(vid=1,pcp=0),2),3":                                               {Clone{[]Action{Output{1}, tag(0x8100, 1), Output{2}}}, Output{3}},
 		"sample(sample=33.3%,actions(clone(drop),2))":                                       {Sample{1430224109, []Action{Clone{}, Output{2}}}},
 		"userspace(pid=0,sFlow(vid=10,pcp=3,output=2147483650),actions),2": {
-			Show{Probability: math.MaxUint32, Cookie: SFlow{0x600a, 0x80000002}}, Output{2}},
+			Show{Probability: math.MaxUint32, Cookie: SFlow{TCI: 0x600a, Output: 0x80000002}}, Output{2}},
 		"userspace(pid=0,ipfix(output_port=4294967295)),userspace(pid=0,ipfix(output_port=2)),2": {
 			Show{Probability: math.MaxUint32, Cookie: IPFIX{Output: NoOutput}}, Show{Probability: math.MaxUint32, Cookie: IPFIX{Output: 2}}, Output{2}},
 		"sample(sample=50.0%,actions(userspace(pid=0,sFlow(vid=0,pcp=0,output=22),actions))),2": {
-			Show{Probability: Share(2), Cookie: SFlow{0, 22}}, Output{2}},
+			Show{Probability: Share(2), Cookie: SFlow{Output: 22}}, Output{2}},
 		"userspace(pid=0,slow_path(action))": {Userspace{}},
 		"tnl_pop(4789)":                      {TunnelPop{Port: 4789}},
 		"clone(tnl_push(tnl_port(2),header(size=42,type=3,eth(dst=00:00:00:00:00:01,src=00:00:00:00:00:02,dl_type=0x0800)," +

@@ -9,6 +9,7 @@ import (
 
 	"govs/datapath/flow"
 	"govs/datapath/packet"
+	"govs/datapath/tunnel"
 )
 
 // A Show shows a share of the packets, as they are at that step, to a
@@ -29,12 +30,29 @@ type Cookie interface {
 type SFlow struct {
 	TCI    uint16 // of the VLAN tag with which it leaves; 0 is none
 	Output uint32 // an ifindex, or as "interface" of the sFlow version 5 memo
+	// What has no text:
+	From Tunnel // that it came out of
+	To   Tunnel // that it goes into, and nowhere else
 }
 
 // IPFIX is where the packet goes.
 type IPFIX struct {
-	Output  flow.PortNo // the port that it is about to leave by, or NoOutput
-	Dropped bool        // it leaves by no port; this has no text
+	Output flow.PortNo // the port that it is about to leave by, or NoOutput
+	// What has no text:
+	Dropped bool   // it leaves by no port
+	From    Tunnel // that it came out of
+	To      Tunnel // that it is about to go into
+}
+
+// A Tunnel is what a sample says of one. The zero value is none.
+type Tunnel struct {
+	Name     string // of the interface, one of several that share a port
+	Kind     tunnel.Kind
+	Src, Dst [4]byte // of the outer header
+	TOS      uint8
+	Port     uint16 // of UDP, the destination's
+	HasKey   bool
+	Key      uint32
 }
 
 // NoOutput is IPFIX.Output of a packet that has just come in.
@@ -50,10 +68,11 @@ type Handler interface{ Sampled(*Taken) }
 
 // Taken is a packet that a Show took: one frame as it would be on the wire.
 type Taken struct {
-	Cookie Cookie
-	In     flow.PortNo
-	Packet *packet.Packet
-	Now    time.Time
+	Cookie     Cookie
+	In         flow.PortNo
+	TunnelPort uint16 // the source port of UDP where it came out of a tunnel
+	Packet     *packet.Packet
+	Now        time.Time
 }
 
 // Share is the probability of one packet in so many; none for 0.

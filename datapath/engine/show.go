@@ -48,7 +48,7 @@ func (w *worker) hand(p *packet.Packet, a *action.Show) {
 			return
 		}
 	}
-	a.To.Sampled(&action.Taken{Cookie: a.Cookie, In: w.key.InPort, Packet: p, Now: w.now})
+	a.To.Sampled(&action.Taken{Cookie: a.Cookie, In: w.key.InPort, TunnelPort: w.tunnelPort, Packet: p, Now: w.now})
 }
 
 func chosen(probability uint32) bool {

@@ -191,7 +191,7 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 		w.drop(drop.TunnelECN, p, nil)
 		return
 	}
-	saved, mask := w.key, w.mask
+	saved, mask, port := w.key, w.mask, w.tunnelPort
 	w.pass++
 	w.tally.recirculated++
 	flow.ExtractTags(p, no, w.tags, &w.key)
@@ -206,9 +206,10 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 			k.TunFlg |= f.bit
 		}
 	}
+	w.tunnelPort = m.Port
 	w.look(p)
 	w.pass--
-	w.key, w.mask = saved, mask
+	w.key, w.mask, w.tunnelPort = saved, mask, port
 }
 
 // outerLen is where the payload of the outer UDP header begins, at least.

@@ -37,6 +37,8 @@ type worker struct {
 	key  flow.Key   // of the packet in hand
 	mask *flow.Mask // of its megaflow, nil where it has none yet
 
+	tunnelPort uint16 // of UDP, from which the packet came through a tunnel
+
 	queueID uint32 // that was selected for the packet, or noQueue
 
 	// Hits of the megaflow that the last packets had in common.

@@ -284,8 +284,9 @@ type Meta struct {
 	Csum     bool
 	HasKey   bool
 	Key      uint32
-	Len      int // bytes in front of the frame
-	End      int // where the frame ends: behind it there is padding only
+	Port     uint16 // of UDP, the source's
+	Len      int    // bytes in front of the frame
+	End      int    // where the frame ends: behind it there is padding only
 }
 
 // Parse reads the outer headers of a packet of that kind, which may have VLAN
@@ -391,7 +392,7 @@ func (m *Meta) udp(b []byte, kind Kind, trusted bool) (n int, err error) {
 	if u.Len() > len(b) || u.Len() < least && !trusted {
 		return 0, ErrHeader
 	}
-	m.Csum = u.Checksum() != 0
+	m.Port, m.Csum = u.Src(), u.Checksum() != 0
 	if m.Csum && !trusted && header.Checksum(b[:u.Len()], header.PseudoSum(m.Src.AsSlice(), m.Dst.AsSlice(), header.ProtoUDP, u.Len())) != 0 {
 		return 0, ErrChecksum
 	}

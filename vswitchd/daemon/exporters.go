@@ -104,7 +104,7 @@ func (e exporters) ipfixOf(b *ofproto.Bridge) *xlate.IPFIX {
 	_ = x.Configure(ipfix.Options{
 		Targets: want.Targets,
 		Settings: ipfix.Settings{
-			Domain: want.Domain, Point: want.Point, Virtual: want.Virtual,
+			Domain: want.Domain, Point: want.Point, Virtual: want.Virtual, Tunnels: want.Tunnels,
 			Active: want.CacheActive, MaxFlows: want.CacheMax, Ports: ipfixPorts(b),
 		},
 	})

@@ -75,6 +75,7 @@ type IPFIX struct {
 	CacheActive   time.Duration // 0 is no cache
 	CacheMax      uint32        // flows; 0 is no cache
 	Input, Output bool          // which packets are sampled
+	Tunnels       bool          // records tell of tunnels
 }
 
 // String is the configuration in a few words.
@@ -91,6 +92,9 @@ func (x *IPFIX) String() string {
 	}
 	if !x.Output {
 		s += ", no output"
+	}
+	if !x.Tunnels {
+		s += ", no tunnels"
 	}
 	return s
 }
@@ -116,6 +120,7 @@ func (b *builder) ipfix(br *Bridge, uuid string) *IPFIX {
 		CacheMax:    uint32(deref(row.CacheMaxFlows)),
 		Input:       row.OtherConfig["enable-input-sampling"] != "false",
 		Output:      row.OtherConfig["enable-output-sampling"] != "false",
+		Tunnels:     row.OtherConfig["enable-tunnel-sampling"] != "false",
 	}
 	if row.Sampling != nil {
 		x.Sampling = uint32(*row.Sampling)
@@ -126,8 +131,7 @@ func (b *builder) ipfix(br *Bridge, uuid string) *IPFIX {
 	}
 	for _, key := range slices.Sorted(maps.Keys(row.OtherConfig)) {
 		switch key {
-		case "virtual_obs_id", "enable-input-sampling", "enable-output-sampling":
-		case "enable-tunnel-sampling": // there are no tunnels, so that both of its values hold
+		case "virtual_obs_id", "enable-input-sampling", "enable-output-sampling", "enable-tunnel-sampling":
 		default:
 			b.problem("IPFIX", uuid, "bridge %s: IPFIX other_config:%s not supported", br.Name, key)
 		}

@@ -54,7 +54,7 @@ var samples = map[string]string{
 	"enable": "true", "forwarding_if_rx": "true", "cpath_down": "true", "check_tnl_key": "true", "oam": "true", "min_rx": "700", "min_tx": "700",
 	"bfd_local_src_mac": "02:00:00:00:00:07", "bfd_local_dst_mac": "02:00:00:00:00:07", "bfd_remote_dst_mac": "02:00:00:00:00:07", "bfd_src_ip": "192.0.2.7", "bfd_dst_ip": "192.0.2.7",
 	"cfm_extended": "true", "cfm_demand": "true", "cfm_opstate": "down", "cfm_interval": "100",
-	"use-need-wakeup": "false", "enable-input-sampling": "false", "enable-output-sampling": "false", "tx-flow-ctrl": "true", "rx-flow-ctrl": "true", "flow-ctrl-autoneg": "true", "dpdk-lsc-interrupt": "true",
+	"use-need-wakeup": "false", "enable-input-sampling": "false", "enable-output-sampling": "false", "enable-tunnel-sampling": "false", "tx-flow-ctrl": "true", "rx-flow-ctrl": "true", "flow-ctrl-autoneg": "true", "dpdk-lsc-interrupt": "true",
 	"smc-enable": "true", "pmd-auto-lb": "true", "userspace-tso-enable": "false", "disable-in-band": "false",
 }
 

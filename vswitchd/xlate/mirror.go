@@ -141,7 +141,7 @@ func (w *walk) mirrorVLAN(br *bridge, vlan uint16, inside, t stack) {
 
 // send puts the packet out of an interface.
 func (w *walk) send(i *iface) {
-	w.sampleLeaving(i)
+	w.sampleLeaving(i, action.Tunnel{})
 	if w.snaplen > 0 {
 		w.res.Actions = append(w.res.Actions, action.Truncate{Len: uint32(w.snaplen)})
 	}

@@ -37,7 +37,10 @@ func (w *walk) sampleArrived(in *iface) {
 		w.left = 0
 	}
 	if s := br.SFlow; s != nil {
-		c := action.SFlow{Output: sflowMany | uint32(w.left)}
+		c := action.SFlow{Output: sflowMany | uint32(w.left), From: w.from}
+		if w.left == 1 {
+			c.To = w.to
+		}
 		switch {
 		case w.left == 0:
 			c.Output = sflowDropped
@@ -50,7 +53,7 @@ func (w *walk) sampleArrived(in *iface) {
 		first = append(first, action.Show{Probability: s.Probability, Cookie: c, To: s.To})
 	}
 	if x := br.IPFIX; x != nil && x.Input {
-		first = append(first, action.Show{Probability: x.Probability, Cookie: action.IPFIX{Output: action.NoOutput, Dropped: w.left == 0}, To: x.To})
+		first = append(first, action.Show{Probability: x.Probability, Cookie: action.IPFIX{Output: action.NoOutput, Dropped: w.left == 0, From: w.from}, To: x.To})
 	}
 	if first == nil {
 		return
@@ -61,11 +64,12 @@ func (w *walk) sampleArrived(in *iface) {
 	w.res.Actions = slices.Insert(w.res.Actions, 0, first...)
 }
 
-// sampleLeaving samples the packet, as it is, in front of an output.
-func (w *walk) sampleLeaving(i *iface) {
+// sampleLeaving samples the packet, as it is, in front of an output, which to
+// describes where it is a tunnel.
+func (w *walk) sampleLeaving(i *iface, to action.Tunnel) {
 	w.left++
-	w.last = i
+	w.last, w.to = i, to
 	if x := i.port.bridge.IPFIX; x != nil && x.Output {
-		w.res.Actions = append(w.res.Actions, action.Show{Probability: x.Probability, Cookie: action.IPFIX{Output: i.No}, To: x.To})
+		w.res.Actions = append(w.res.Actions, action.Show{Probability: x.Probability, Cookie: action.IPFIX{Output: i.No, From: w.from, To: to}, To: x.To})
 	}
 }

@@ -69,9 +69,11 @@ type walk struct {
 	mirrored uint64 // mirrors of the bridge at hand that have the packet
 	snaplen  int    // how much of it they get; 0 is all
 
-	out  uint16 // for NetFlow: where the first bridge sent the packet
-	left int    // outputs so far
-	last *iface // of the last one; nil where the engine chooses
+	out  uint16        // for NetFlow: where the first bridge sent the packet
+	left int           // outputs so far
+	last *iface        // of the last one; nil where the engine chooses
+	from action.Tunnel // that the packet came out of
+	to   action.Tunnel // of the last output
 }
 
 // Translate implements engine.Translator.
@@ -300,7 +302,7 @@ func (w *walk) output(to *port, inside, t stack) {
 		leaves := w.emit(to, inside, t)
 		w.commit(leaves)
 		w.res.Actions = append(w.res.Actions, action.LBOutput{Bond: to.Bond.ID})
-		w.left, w.last = w.left+1, nil
+		w.left, w.last, w.to = w.left+1, nil, action.Tunnel{}
 		w.mirrorLeaving(to, leaves)
 		return
 	}

@@ -92,6 +92,11 @@ func (w *walk) arrives(list []*iface) *iface {
 	if best != nil && best.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*received)(best.Counters))
 	}
+	if best != nil && src.Is4() { // of others exporters have no words
+		t := best.Tunnel
+		w.from = action.Tunnel{Name: best.Name, Kind: t.Kind, Src: src.As4(), Dst: dst.As4(), TOS: k.TunTOS, Port: t.Port,
+			HasKey: k.TunFlg&flow.TunKey != 0, Key: uint32(k.TunID)}
+	}
 	return best
 }
 
@@ -148,7 +153,7 @@ func (w *walk) terminates(i *iface, leaves stack) bool {
 		return false
 	}
 	w.res.Actions = append(w.res.Actions, pop)
-	w.left, w.last = w.left+1, nil
+	w.left, w.last, w.to = w.left+1, nil, action.Tunnel{}
 	return true
 }
 
@@ -330,7 +335,11 @@ func (w *walk) through(br *bridge, i *iface, h tunnel.Header) {
 	if i.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*sent)(i.Counters))
 	}
-	w.sampleLeaving(i)
+	var to action.Tunnel
+	if h.Dst.Is4() {
+		to = action.Tunnel{Name: i.Name, Kind: h.Kind, Src: h.Src.As4(), Dst: h.Dst.As4(), TOS: h.TOS, Port: h.Port, HasKey: h.HasKey || h.Kind != tunnel.GRE, Key: h.Key}
+	}
+	w.sampleLeaving(i, to)
 	push := []action.Action{action.TunnelPush{Header: h, Port: i.No, Out: local.No}}
 	if w.snaplen > 0 {
 		push = slices.Insert(push, 0, action.Action(action.Truncate{Len: uint32(w.snaplen)}))

@@ -2,6 +2,7 @@ package xlate
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -241,5 +242,43 @@ func TestTunnelMirror(t *testing.T) {
 		"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0x1,ttl=64,frag=0x4000),erspan(ver=1,sid=0x5,idx=0x3)),out_port(100)),2),9"
 	if got, _ := m.do(t, inner); got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// Samples tell of the tunnel that a packet came out of, and of the one that it
+// goes into where it goes nowhere else.
+func TestTunnelSamples(t *testing.T) {
+	m := newMesh(t, tunnel.Config{Remote: there, InKey: 123, InHasKey: true, OutKey: 123, OutHasKey: true})
+	to := new(taker)
+	m.in.SFlow, m.in.IPFIX = &SFlow{^uint32(0), to}, &IPFIX{^uint32(0), true, true, to}
+	m.tr.Set(&m.cfg)
+	m.do(t, reply)
+	cookies := func(text string) (list []action.Cookie) {
+		_, res := m.do(t, text)
+		for _, a := range res.Actions {
+			if s, ok := a.(action.Show); ok {
+				list = append(list, s.Cookie)
+			}
+		}
+		return list
+	}
+	away := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92}, TOS: 1, Port: 4789, HasKey: true, Key: 123}
+	back := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, TOS: 4, Port: 4789, HasKey: true, Key: 123}
+	same := func(what string, got []action.Cookie, want ...action.Cookie) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", what, got, want)
+		}
+	}
+	same("into the tunnel", cookies(inner),
+		action.SFlow{Output: 0x80000001, To: away}, action.IPFIX{Output: action.NoOutput}, action.IPFIX{Output: 4789, To: away})
+	same("out of the tunnel", cookies("tunnel(tun_id=123,src=1.1.2.92,dst=1.1.2.88,tos=4,ttl=64,flags(key)),"+strings.Replace(inner, "in_port(1)", "in_port(4789)", 1)),
+		action.SFlow{Output: 0x80000001, From: back}, action.IPFIX{Output: action.NoOutput, From: back}, action.IPFIX{Output: 1, From: back})
+
+	// To a port and to the tunnel: sFlow tells of neither.
+	m.in.Ports = append(m.in.Ports, &Port{Name: "p3", Mode: Trunk, Interfaces: []Interface{{Name: "p3", No: 3, OFPort: 3}}})
+	m.tr.Set(&m.cfg)
+	if got := cookies(strings.Replace(inner, "dst=50:54:00:00:00:02", "dst=ff:ff:ff:ff:ff:ff", 1)); len(got) == 0 || got[0] != action.Cookie(action.SFlow{Output: 0x80000002}) {
+		t.Errorf("two outputs: %+v", got)
 	}
 }

@@ -42,6 +42,7 @@ const (
 type Settings struct {
 	Domain, Point uint32
 	Virtual       string        // virtualObsID; "" leaves it out
+	Tunnels       bool          // records tell of tunnels
 	Active        time.Duration // 0 is no cache
 	MaxFlows      uint32        // 0 is no cache
 	Ports         []Port
@@ -138,10 +139,10 @@ func (c *Cache) Packet(t *action.Taken) bool {
 	if !flow.Extract(t.Packet, t.In, &k) {
 		return false
 	}
-	egress := cookie.Output != action.NoOutput
-	f, n := observe(t.Packet.Bytes(), &k, cookie.Output, egress, cookie.Dropped)
+	f, n := observe(t.Packet.Bytes(), &k, &cookie)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	f.tunnelled(&cookie, t.TunnelPort, c.set.Tunnels)
 	c.all.add(&n)
 	if c.set.Active == 0 || c.set.MaxFlows == 0 {
 		if len(c.out) >= maxWaiting {

@@ -13,6 +13,7 @@ import (
 	"govs/datapath/action"
 	"govs/datapath/flow"
 	"govs/datapath/packet"
+	"govs/datapath/tunnel"
 )
 
 var start = time.Unix(1_700_000_000, 0)
@@ -258,5 +259,48 @@ func BenchmarkPacket(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c.Packet(x)
+	}
+}
+
+// Records tell of the tunnel that a packet came out of on its way in, and of
+// the one that it goes into on its way out, unless that is not wanted; the
+// ports are the tunnels' interfaces.
+func TestTunnels(t *testing.T) {
+	vxlan := action.Tunnel{Name: "t1", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, Port: 4789, HasKey: true, Key: 123}
+	gre := action.Tunnel{Name: "t2", Kind: tunnel.GRE, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 93}, HasKey: true, Key: 0x12345678}
+	erspan := action.Tunnel{Name: "t3", Kind: tunnel.ERSPAN}
+	for _, x := range []struct {
+		name    string
+		tunnels bool
+		text    string
+		cookie  action.IPFIX
+		want    string
+	}{
+		{"in", true, udp4, action.IPFIX{Output: action.NoOutput, From: vxlan},
+			" 286: 82=7431 893=0101025c 894=01010258 895=11 896=15b3 897=12b5 891=01 892=00007b 2=0000000000000001\n"},
+		{"through", true, udp4, action.IPFIX{Output: 2, From: vxlan}, " 285: 82=7431 82=6c6f6e676572 2=0000000000000001\n"},
+		{"out", true, udp4, action.IPFIX{Output: 9, To: gre},
+			" 287: 82=7031 82=7432 893=01010258 894=0101025d 895=2f 896=0000 897=0000 891=02 892=12345678 2=0000000000000001\n"},
+		{"no IP", true, arp, action.IPFIX{Output: 9, From: gre, To: vxlan},
+			" 259: 82=7432 82=7431 893=0101025c 894=01010258 895=11 896=0000 897=12b5 891=01 892=00007b 2=0000000000000001\n"},
+		{"a kind without a number", true, udp4, action.IPFIX{Output: action.NoOutput, From: erspan}, " 284: 82=7433 2=0000000000000001\n"},
+		{"not wanted", false, udp4, action.IPFIX{Output: action.NoOutput, From: vxlan}, " 284: 82=7431 2=0000000000000001\n"},
+	} {
+		s := settings()
+		s.Tunnels, s.Active, s.MaxFlows = x.tunnels, time.Hour, 10
+		c, r := begun(t, s)
+		p := taken(t, x.text, 0, x.cookie, start)
+		p.TunnelPort = 5555
+		c.Packet(p)
+		other := *p
+		other.Cookie = action.IPFIX{Output: x.cookie.Output, Dropped: true, From: action.Tunnel{Name: "another"}}
+		c.Packet(&other)
+		if c.Len() != 2 {
+			t.Errorf("%s: tunnels are not told apart", x.name)
+		}
+		_, got, _ := strings.Cut(r.read(c.Flush(start), 82, 2, 891, 892, 893, 894, 895, 896, 897), "\n")
+		if got = got[:strings.Index(got, "\n")+1]; got != x.want {
+			t.Errorf("%s:\ngot  %swant %s", x.name, got, x.want)
+		}
 	}
 }

@@ -17,9 +17,14 @@
 // # Caveats
 //
 // A template is there for each kind of record: with or without a second
-// (output) port, a VLAN tag, IPv4 or IPv6, transport ports or ICMP. Template
-// ids, and the fields and their order, are those of the C switch, which sends
-// all its templates; ours are those that can come, as there are no tunnels.
+// (output) port, a VLAN tag, a tunnel, IPv4 or IPv6, transport ports or ICMP.
+// Template ids, and the fields and their order, are those of the C switch.
+//
+// A record at the way in tells of the tunnel that the packet came out of, one at
+// the way out of that which it goes into (where the source port of UDP is not
+// known, and 0). The C switch has no record of packets that leave through a
+// tunnel of its own, and 0 for Geneve's protocol. ERSPAN has no number among
+// those of tunnelType, and is left out in both.
 //
 // Other than in the C switch the "total" counters of a record are those of its
 // flow since the record was begun, and equal the "delta" ones: there they are

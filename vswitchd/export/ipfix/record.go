@@ -3,15 +3,18 @@ package ipfix
 import (
 	"encoding/binary"
 	"time"
+	"unique"
 
+	"govs/datapath/action"
 	"govs/datapath/flow"
 	"govs/datapath/header"
+	"govs/datapath/tunnel"
 )
 
 // A kind tells records of different shape apart: each has a template.
 type kind struct {
-	egress, vlan bool
-	l3, l4       uint8
+	egress, vlan, tunnel bool
+	l3, l4               uint8
 }
 
 // The layers 3 and 4 of a kind.
@@ -27,12 +30,14 @@ const (
 	variable = 0xffff
 )
 
-// template is the number of the kind's template. The C switch has two more
-// between those of ours, for tunnels.
+// template is the number of the kind's template.
 func (k kind) template() uint16 {
 	n := 256 + uint16(k.l3)*20 + uint16(k.l4)*4
 	if k.vlan {
 		n += 60
+	}
+	if k.tunnel {
+		n += 2
 	}
 	if k.egress {
 		n++
@@ -45,7 +50,9 @@ func kinds() (list []kind) {
 	for _, vlan := range []bool{false, true} {
 		for l3 := notIP; l3 <= ipv6; l3++ {
 			for l4 := uint8(0); l4 <= icmp && (l3 != notIP || l4 == 0); l4++ {
-				list = append(list, kind{false, vlan, l3, l4}, kind{true, vlan, l3, l4})
+				for _, tunnel := range []bool{false, true} {
+					list = append(list, kind{false, vlan, tunnel, l3, l4}, kind{true, vlan, tunnel, l3, l4})
+				}
 			}
 		}
 	}
@@ -94,6 +101,12 @@ func (k kind) fields(virtual bool) (list []field) {
 		} else {
 			add(178, 1, 179, 1)
 		}
+	}
+	if k.tunnel {
+		// tunnelSourceIPv4Address, tunnelDestinationIPv4Address,
+		// tunnelProtocolIdentifier, tunnelSourceTransportPort,
+		// tunnelDestinationTransportPort, tunnelType, tunnelKey
+		list = append(list, []field{{893, 4, vmware}, {894, 4, vmware}, {895, 1, vmware}, {896, 2, vmware}, {897, 2, vmware}, {891, 1, vmware}, {892, variable, vmware}}...)
 	}
 	if virtual {
 		list = append(list, field{898, variable, vmware}) // virtualObsID
@@ -148,6 +161,44 @@ type id struct {
 	tpSrc     uint16
 	tpDst     uint16
 	icmpTC    [2]uint8
+	tunnels   unique.Handle[tunnels] // zero for none; keys beyond 128 bytes are slow
+}
+
+// tunnels are those that a packet came out of and goes into.
+type tunnels struct {
+	in, out string        // names of their interfaces, several of which share a port
+	told    action.Tunnel // where the kind has one
+	port    uint16        // of UDP, the source's of told
+}
+
+// tunnelled says what a cookie tells of tunnels.
+func (f *id) tunnelled(cookie *action.IPFIX, port uint16, wanted bool) {
+	if cookie.From.Kind == 0 && cookie.To.Kind == 0 {
+		return
+	}
+	u := tunnels{in: cookie.From.Name, out: cookie.To.Name}
+	t := &cookie.From
+	if f.egress {
+		t, port = &cookie.To, 0 // which is chosen later
+	}
+	if f.tunnel = wanted && tunnelType(t.Kind) != 0; f.tunnel {
+		u.told, u.port = *t, port
+	}
+	f.tunnels = unique.Make(u)
+}
+
+// tunnelType is what VMware's tunnelType calls a kind of tunnels, 0 where it
+// has no word for it.
+func tunnelType(k tunnel.Kind) uint8 {
+	switch k {
+	case tunnel.VXLAN:
+		return 1
+	case tunnel.GRE:
+		return 2
+	case tunnel.Geneve:
+		return 7
+	}
+	return 0
 }
 
 // counters are a record's, of the packets since it was made or of all.
@@ -186,14 +237,16 @@ func (c *counters) add(o *counters) {
 	c.urg += o.urg
 }
 
-// observe finds a packet's flow, and what it counts there.
-func observe(frame []byte, k *flow.Key, out flow.PortNo, egress, dropped bool) (f id, c counters) {
+// observe finds a packet's flow, and what it counts there, but for
+// tunnels.
+func observe(frame []byte, k *flow.Key, cookie *action.IPFIX) (f id, c counters) {
+	egress, dropped := cookie.Output != action.NoOutput, cookie.Dropped
 	f = id{
 		in: k.InPort, src: k.EthSrc, dst: k.EthDst, etherType: k.EthType, headerLen: header.EthernetLen,
 	}
 	f.egress = egress
 	if egress {
-		f.out = out
+		f.out = cookie.Output
 	}
 	for _, v := range k.VLAN {
 		if v.Present() {
@@ -274,8 +327,15 @@ func (c *Cache) appendRecord(b []byte, f *id, n, all *counters, first, last, exp
 			b = be.AppendUint64(b, v)
 		}
 	}
-	iface := func(no flow.PortNo) {
+	var through tunnels
+	if f.tunnels != (unique.Handle[tunnels]{}) {
+		through = f.tunnels.Value()
+	}
+	iface := func(no flow.PortNo, tunnel string) {
 		p := c.ports[no]
+		if tunnel != "" {
+			p = Port{Name: tunnel}
+		}
 		b = be.AppendUint32(b, p.Ifindex)
 		b = be.AppendUint32(b, p.Type)
 		b = appendString(b, p.Name)
@@ -290,9 +350,9 @@ func (c *Cache) appendRecord(b []byte, f *id, n, all *counters, first, last, exp
 	b = append(append(b, f.src[:]...), f.dst[:]...)
 	b = be.AppendUint16(b, f.etherType)
 	b = append(b, f.headerLen)
-	iface(f.in)
+	iface(f.in, through.in)
 	if f.egress {
-		iface(f.out)
+		iface(f.out, through.out)
 	}
 	if f.vlan {
 		vid := f.tci & flow.VLANVIDMask
@@ -313,6 +373,18 @@ func (c *Cache) appendRecord(b []byte, f *id, n, all *counters, first, last, exp
 		b = be.AppendUint16(be.AppendUint16(b, f.tpSrc), f.tpDst)
 	case icmp:
 		b = append(b, f.icmpTC[:]...)
+	}
+	if f.tunnel {
+		t := &through.told
+		b = append(append(b, t.Src[:]...), t.Dst[:]...)
+		b = append(b, t.Kind.Proto())
+		b = be.AppendUint16(be.AppendUint16(b, through.port), t.Port)
+		b = append(b, tunnelType(t.Kind))
+		key := be.AppendUint32(nil, t.Key)
+		if t.Kind != tunnel.GRE {
+			key = key[1:] // a VNI
+		}
+		b = append(append(b, uint8(len(key))), key...)
 	}
 	if c.set.Virtual != "" {
 		b = appendString(b, c.set.Virtual)

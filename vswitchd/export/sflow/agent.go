@@ -117,17 +117,45 @@ func (a *Agent) Flow(t *action.Taken) bool {
 	vlan, priority := tag(frame)
 
 	before := len(a.full)
-	start := a.begin(sampleFlow, 128+len(head))
+	start := a.begin(sampleFlow, 240+len(head))
 	b := a.samples
-	b = words(b, a.flows, source, a.set.Rate, a.pool, a.drops, a.ifindex[t.In], c.Output, 2)
+	b = words(b, a.flows, source, a.set.Rate, a.pool, a.drops, a.ifindex[t.In], c.Output, 2+tunnelRecords(&c.From)+tunnelRecords(&c.To))
 	b = words(b, recordSwitch, 16, vlan, priority, uint32(c.TCI&flow.VLANVIDMask), uint32(c.TCI>>13))
 	const fcs = 4
 	padded := (len(head) + 3) &^ 3
 	b = words(b, recordHeader, uint32(16+padded), protocolEthernet, uint32(len(frame)+fcs), fcs, uint32(len(head)))
 	b = append(append(b, head...), make([]byte, padded-len(head))...)
+	b = appendTunnel(b, &c.From, t.TunnelPort, recordVNIIngress, recordTunnelIngress)
+	b = appendTunnel(b, &c.To, 0, recordVNIEgress, recordTunnelEgress)
 	a.samples = b
 	a.end(start)
 	return len(a.full) > before
+}
+
+// tunnelRecords is how many records tell of a tunnel.
+func tunnelRecords(t *action.Tunnel) uint32 {
+	switch {
+	case t.Kind == 0:
+		return 0
+	case t.HasKey:
+		return 2
+	}
+	return 1
+}
+
+// appendTunnel writes what is known of a tunnel: its key, if it has one, and
+// its outer header ("sFlow Tunnel Structures" of sflow.org). port is the source
+// port of UDP, 0 where it is not known.
+func appendTunnel(b []byte, t *action.Tunnel, port uint16, vni, outer uint32) []byte {
+	if t.Kind == 0 {
+		return b
+	}
+	if t.HasKey {
+		b = words(b, vni, 4, t.Key)
+	}
+	b = words(b, outer, 32, 0, uint32(t.Kind.Proto())) // 0: the length is not known
+	b = append(append(b, t.Src[:]...), t.Dst[:]...)
+	return words(b, uint32(port), uint32(t.Port), 0, uint32(t.TOS)) // 0: flags of TCP
 }
 
 // tag is the VLAN and the priority of a frame's outermost tag.
@@ -145,8 +173,12 @@ const (
 	sampleFlow     = 1
 	sampleCounters = 2
 
-	recordHeader = 1    // of flow samples
-	recordSwitch = 1001 //
+	recordHeader        = 1 // of flow samples
+	recordSwitch        = 1001
+	recordTunnelEgress  = 1023 // of IPv4
+	recordTunnelIngress = 1024
+	recordVNIEgress     = 1029
+	recordVNIIngress    = 1030
 
 	recordGeneric   = 1 // of counters samples
 	recordEthernet  = 2

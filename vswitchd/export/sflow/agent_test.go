@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"govs/datapath/flow"
 	"govs/datapath/packet"
 	"govs/datapath/port"
+	"govs/datapath/tunnel"
 )
 
 var boot = time.Unix(1_700_000_000, 0)
@@ -71,10 +73,13 @@ func decode(t *testing.T, datagrams [][]byte) string {
 				fmt.Fprintf(&out, " flow seq=%d source=%d/%d rate=%d pool=%d drops=%d in=%#x out=%#x\n", s.Header.SampleSequenceNumber,
 					s.Header.SourceIdType, s.Header.SourceIdValue, s.SamplingRate, s.SamplePool, s.Drops, s.Input, s.Output)
 				for _, r := range s.Records {
+					format := r.Header.DataFormat
 					switch r := r.Data.(type) {
 					case decoder.SampledHeader:
 						fmt.Fprintf(&out, "  header protocol=%d length=%d stripped=%d bytes=%d %s\n", r.Protocol, r.FrameLength, r.Stripped,
 							r.OriginalLength, hex.EncodeToString(r.HeaderData[:14]))
+					case decoder.RawRecord:
+						fmt.Fprintf(&out, "  record %d: %x\n", format, r.Data)
 					default:
 						fmt.Fprintf(&out, "  %+v\n", r)
 					}
@@ -208,5 +213,46 @@ func BenchmarkFlow(b *testing.B) {
 		if a.Flow(x) {
 			a.Full(boot)
 		}
+	}
+}
+
+// Packets that come out of tunnels, and go into them: the key, if there is
+// one, and the outer header.
+func TestTunnels(t *testing.T) {
+	a := NewAgent(boot)
+	a.Configure(settings(), netip.MustParseAddr("10.1.2.3"))
+	vxlan := action.Tunnel{Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, TOS: 4, Port: 4789, HasKey: true, Key: 123}
+	gre := action.Tunnel{Kind: tunnel.GRE, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92}}
+	x := taken(t, udp, 200, action.SFlow{Output: 22, From: vxlan})
+	x.TunnelPort = 5555
+	a.Flow(x)
+	a.Flow(taken(t, udp, 200, action.SFlow{Output: 0x80000001, To: gre}))
+	a.Flow(taken(t, udp, 200, action.SFlow{Output: 0x80000001, To: vxlan}))
+	text := decode(t, a.Run(at(1000)))
+	var got []string
+	for _, line := range strings.Split(text, "\n") {
+		if strings.HasPrefix(line, "  record") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	want := []string{
+		"record 1030: 0000007b",
+		"record 1024: 0000000000000011" + "0101025c01010258" + "000015b3000012b5" + "0000000000000004",
+		"record 1023: 000000000000002f" + "010102580101025c" + "0000000000000000" + "0000000000000000",
+		"record 1029: 0000007b",
+		"record 1023: 0000000000000011" + "0101025c01010258" + "00000000000012b5" + "0000000000000004",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+
+	// The longest sample fits a datagram.
+	s := settings()
+	s.Header = MaxHeader
+	a.Configure(s, netip.MustParseAddr("2001:db8::1"))
+	x = taken(t, udp, 1400, action.SFlow{From: vxlan, To: vxlan})
+	a.Flow(x)
+	if text := decode(t, a.Run(at(2000))); strings.Count(text, "  record") != 4 {
+		t.Errorf("%s", text)
 	}
 }

@@ -9,7 +9,9 @@
 // second at the latest.
 //
 // A flow sample has the first bytes of the frame and the extended switch data
-// (VLAN and priority at both ends). A counters sample of an interface has its
+// (VLAN and priority at both ends); of a packet that came out of a tunnel, or goes
+// into one and nowhere else, the key and the outer header of that ("sFlow
+// Tunnel Structures" of sflow.org, November 2012). A counters sample of an interface has its
 // generic and Ethernet counters, its OpenFlow number with the datapath id, and
 // its name; of the whole, the use of the machine by the process, and the
 // datapath's lookups.
@@ -22,5 +24,8 @@
 // ifindex have no counters samples. Samples that come faster than they can be
 // sent are counted as drops.
 //
-// Tunnels' data are not there, as there are no tunnels.
+// The C switch has the bytes of a tunnel's UDP ports in the wrong order, 0 for
+// the protocol of an ERSPAN tunnel that a packet came out of, and no key of one
+// that it goes into; ours are right. Neither knows the source port of UDP on the way into a tunnel, nor
+// the length of the outer packet.
 package sflow
