@@ -105,7 +105,7 @@ func (e exporters) ipfixOf(b *ofproto.Bridge) *xlate.IPFIX {
 		Targets: want.Targets,
 		Settings: ipfix.Settings{
 			Domain: want.Domain, Point: want.Point, Virtual: want.Virtual, Tunnels: want.Tunnels,
-			Active: want.CacheActive, MaxFlows: want.CacheMax, Ports: ipfixPorts(b),
+			Active: want.CacheActive, MaxFlows: want.CacheMax, Templates: want.TemplateInterval, Stats: want.StatsInterval, Ports: ipfixPorts(b),
 		},
 	})
 	if len(want.Targets) == 0 || !want.Input && !want.Output {

@@ -272,6 +272,12 @@ func told(t *testing.T, conns []*net.UDPConn, packets, all int, push func()) str
 			t.Fatal(err)
 		}
 		for _, s := range p.FlowSets {
+			switch s := s.(type) {
+			case netflow.IPFIXOptionsTemplateFlowSet:
+				lines = append(lines, fmt.Sprintf("ipfix domain=%d options %+v", p.ObservationDomainId, s.Records))
+			case netflow.OptionsDataFlowSet:
+				lines = append(lines, fmt.Sprintf("ipfix domain=%d template=%d %+v", p.ObservationDomainId, s.Id, s.Records))
+			}
 			set, ok := s.(netflow.DataFlowSet)
 			if !ok {
 				continue

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -76,6 +77,8 @@ type IPFIX struct {
 	CacheMax      uint32        // flows; 0 is no cache
 	Input, Output bool          // which packets are sampled
 	Tunnels       bool          // records tell of tunnels
+	// How often templates and the exporter's statistics go out.
+	TemplateInterval, StatsInterval time.Duration
 }
 
 // String is the configuration in a few words.
@@ -96,12 +99,17 @@ func (x *IPFIX) String() string {
 	if !x.Tunnels {
 		s += ", no tunnels"
 	}
+	if x.TemplateInterval != ipfixInterval || x.StatsInterval != ipfixInterval {
+		s += fmt.Sprintf(", templates every %v, statistics every %v", x.TemplateInterval, x.StatsInterval)
+	}
 	return s
 }
 
 const (
 	ipfixSampling   = 400
 	ipfixMaxVirtual = 254 // bytes
+	ipfixInterval   = 600 * time.Second
+	ipfixMaxSeconds = 3600
 )
 
 func (b *builder) ipfix(br *Bridge, uuid string) *IPFIX {
@@ -129,9 +137,22 @@ func (b *builder) ipfix(br *Bridge, uuid string) *IPFIX {
 		b.problem("IPFIX", uuid, "bridge %s: IPFIX virtual_obs_id is longer than %d bytes, ignoring it", br.Name, ipfixMaxVirtual)
 		x.Virtual = ""
 	}
+	interval := func(key string) time.Duration {
+		text, set := row.OtherConfig[key]
+		n, err := strconv.Atoi(text)
+		switch {
+		case !set:
+			return ipfixInterval
+		case err != nil || n < 1 || n > ipfixMaxSeconds:
+			b.problem("IPFIX", uuid, "bridge %s: IPFIX other_config:%s %q is not in range 1 to %d; 600 it is", br.Name, key, text, ipfixMaxSeconds)
+			return ipfixInterval
+		}
+		return time.Duration(n) * time.Second
+	}
+	x.TemplateInterval, x.StatsInterval = interval("template_interval"), interval("stats_interval")
 	for _, key := range slices.Sorted(maps.Keys(row.OtherConfig)) {
 		switch key {
-		case "virtual_obs_id", "enable-input-sampling", "enable-output-sampling", "enable-tunnel-sampling":
+		case "virtual_obs_id", "enable-input-sampling", "enable-output-sampling", "enable-tunnel-sampling", "template_interval", "stats_interval":
 		default:
 			b.problem("IPFIX", uuid, "bridge %s: IPFIX other_config:%s not supported", br.Name, key)
 		}

@@ -1,6 +1,7 @@
 package ipfix
 
 import (
+	"cmp"
 	"container/list"
 	"encoding/binary"
 	"sync"
@@ -16,8 +17,9 @@ const (
 	DefaultPort     = 4739
 )
 
-// Templates is the time between two transmissions of the templates.
-const Templates = 600 * time.Second
+// Interval is the time between two transmissions of the templates, and of the
+// exporter's statistics, where none is configured: as long as the C switch's.
+const Interval = 600 * time.Second
 
 const (
 	maxMessage = 1400 // bytes
@@ -45,6 +47,8 @@ type Settings struct {
 	Tunnels       bool          // records tell of tunnels
 	Active        time.Duration // 0 is no cache
 	MaxFlows      uint32        // 0 is no cache
+	Templates     time.Duration // between two transmissions; 0 is Interval
+	Stats         time.Duration // likewise, of the statistics
 	Ports         []Port
 }
 
@@ -67,6 +71,7 @@ type Cache struct {
 	lost  uint64 // packets that were not told of
 
 	told      time.Time // when templates were sent last
+	counted   time.Time // when statistics were
 	fresh     bool      // none of the present ones was sent
 	sequence  uint32    // data records of the domain so far
 	sequence0 uint32    // of domain 0
@@ -208,11 +213,15 @@ func (c *Cache) take(now time.Time) [][]byte {
 	c.finish(now)
 	out := c.out
 	c.out = nil
-	if c.fresh || now.Sub(c.told) >= Templates {
-		c.fresh, c.told = false, now
-		out = append(c.templates(now), out...)
+	var first [][]byte
+	if c.fresh || now.Sub(c.told) >= cmp.Or(c.set.Templates, Interval) {
+		c.told, first = now, c.templates(now)
 	}
-	return out
+	if c.fresh || now.Sub(c.counted) >= cmp.Or(c.set.Stats, Interval) {
+		c.counted, first = now, append(first, c.stats(now))
+	}
+	c.fresh = false
+	return append(first, out...)
 }
 
 // export time is in whole seconds, and not before any of the packets.
@@ -267,8 +276,7 @@ func (c *Cache) finish(now time.Time) {
 	c.records, c.count = c.records[:0], 0
 }
 
-// templates are the messages with all templates, and the exporter's own
-// statistics, which belong to no observation domain.
+// templates are the messages with all templates of records.
 func (c *Cache) templates(now time.Time) (out [][]byte) {
 	b := set(nil, setTemplates)
 	end := func() {
@@ -284,9 +292,14 @@ func (c *Cache) templates(now time.Time) (out [][]byte) {
 		b = append(b, rec...)
 	}
 	end()
+	return out
+}
 
+// stats is the message with the exporter's own statistics, behind their
+// template; they belong to no observation domain.
+func (c *Cache) stats(now time.Time) []byte {
 	be := binary.BigEndian
-	b = set(nil, setOptions)
+	b := set(nil, setOptions)
 	for _, v := range []uint16{statsTemplate, 2, 1, 144, 4, 167, 8} { // exportingProcessId; notSentPacketTotalCount
 		b = be.AppendUint16(b, v)
 	}
@@ -296,7 +309,6 @@ func (c *Cache) templates(now time.Time) (out [][]byte) {
 	b = be.AppendUint32(b, 1)
 	b = be.AppendUint64(b, c.lost)
 	closeSet(b, at)
-	out = append(out, message(b, now, c.sequence0, 0))
-	c.sequence0++
-	return out
+	defer func() { c.sequence0++ }()
+	return message(b, now, c.sequence0, 0)
 }

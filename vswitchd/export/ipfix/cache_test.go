@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -191,6 +192,27 @@ time=1700000012 seq=2 domain=77
 `)
 	if c.Len() != 0 || c.Run(at(13000)) != nil {
 		t.Error("something is left")
+	}
+}
+
+// Templates and statistics have times of their own where they are set.
+func TestIntervals(t *testing.T) {
+	s := settings()
+	s.Templates, s.Stats = 20*time.Second, 7*time.Second
+	c, to := begun(t, s)
+	var got []string
+	for n := 1; n <= 42; n++ {
+		if text := to.read(c.Run(at(n * 1000))); text != "" {
+			got = append(got, fmt.Sprintf("%d: templates %v, statistics %v", n, strings.Contains(strings.ReplaceAll(text, "options templates", ""), " templates"), strings.Contains(text, " options [")))
+		}
+	}
+	want := []string{
+		"7: templates false, statistics true", "14: templates false, statistics true", "20: templates true, statistics false",
+		"21: templates false, statistics true", "28: templates false, statistics true", "35: templates false, statistics true",
+		"40: templates true, statistics false", "42: templates false, statistics true",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
 

@@ -10,9 +10,11 @@
 // A flow is what has the same direction, ports, addresses, protocol, transport
 // ports, type of service and VLAN. Its record goes out when the flow was in
 // the cache for the active timeout, when it is the oldest of a full cache, and
-// at once where there is no cache. Templates go out every ten minutes, with
-// the number of packets that sampling looks for (an options record), and
-// before the first record.
+// at once where there is no cache. Templates go out every ten minutes, and
+// before the first record; so does an options record with the number of
+// packets that could not be told of, which is all that the C switch tells of
+// itself. Both times can be set, by keys of other_config that are named as the
+// columns that later releases of Open vSwitch have for them.
 //
 // # Caveats
 //
