@@ -148,9 +148,24 @@ func Await(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// Listening says whether a program has the UDP port of 127.0.0.1 open. To try
+// the port instead may take it away from the program.
+func Listening(t testing.TB, port int) bool {
+	t.Helper()
+	_, open := queue(t, port)
+	return open
+}
+
 // Queued is how many bytes stand in the receive queue of a UDP port of
-// 127.0.0.1 (proc(5)).
-func Queued(t testing.TB, port int) (bytes uint64) {
+// 127.0.0.1.
+func Queued(t testing.TB, port int) uint64 {
+	t.Helper()
+	n, _ := queue(t, port)
+	return n
+}
+
+// queue looks for the port in /proc/net/udp (proc(5)).
+func queue(t testing.TB, port int) (bytes uint64, open bool) {
 	t.Helper()
 	raw, err := os.ReadFile("/proc/net/udp")
 	if err != nil {
@@ -161,8 +176,8 @@ func Queued(t testing.TB, port int) (bytes uint64) {
 		if len(f) > 4 && f[1] == fmt.Sprintf("0100007F:%04X", port) {
 			_, rx, _ := strings.Cut(f[4], ":")
 			n, _ := strconv.ParseUint(rx, 16, 64)
-			return n
+			return n, true
 		}
 	}
-	return 0
+	return 0, false
 }

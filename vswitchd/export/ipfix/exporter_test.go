@@ -98,13 +98,7 @@ func TestNfcapd(t *testing.T) {
 		t.Skip(err)
 	}
 	defer cmd.Process.Kill()
-	debs.Await(t, "nfcapd listens", func() bool {
-		c, err := net.ListenUDP("udp4", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err != nil
-	})
+	debs.Await(t, "nfcapd listens", func() bool { return debs.Listening(t, addr.Port) })
 	e := New(nil, nil)
 	s := settings()
 	s.Active, s.MaxFlows = time.Hour, 1000

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strconv"
 	"strings"
@@ -105,25 +104,6 @@ func TestExporterRuns(t *testing.T) {
 	receive(t, c)
 }
 
-// queued is what stands in the receive queue of a UDP port of 127.0.0.1, and
-// whether the port is open (proc(5)).
-func queued(t *testing.T, port int) (bytes uint64, open bool) {
-	t.Helper()
-	raw, err := os.ReadFile("/proc/net/udp")
-	if err != nil {
-		t.Skip(err)
-	}
-	for _, l := range strings.Split(string(raw), "\n") {
-		f := strings.Fields(l)
-		if len(f) > 4 && f[1] == fmt.Sprintf("0100007F:%04X", port) {
-			_, rx, _ := strings.Cut(f[4], ":")
-			n, _ := strconv.ParseUint(rx, 16, 64)
-			return n, true
-		}
-	}
-	return 0, false
-}
-
 // TestNfcapd has Debian's nfcapd collect, and nfdump print.
 func TestNfcapd(t *testing.T) {
 	for _, v := range []uint8{Version5, Version9} {
@@ -144,7 +124,7 @@ func nfcapdCollects(t *testing.T, version uint8) {
 		t.Skip(err)
 	}
 	defer cmd.Process.Kill()
-	debs.Await(t, "nfcapd listens", func() bool { _, open := queued(t, port); return open })
+	debs.Await(t, "nfcapd listens", func() bool { return debs.Listening(t, port) })
 
 	e, err := New(Options{Targets: []string{fmt.Sprintf("127.0.0.1:%d", port)}, Settings: Settings{Version: version, EngineType: 1, EngineID: 2}},
 		nil, nil)
@@ -180,7 +160,7 @@ func nfcapdCollects(t *testing.T, version uint8) {
 	}
 	e.Close()
 
-	debs.Await(t, "nfcapd reads", func() bool { n, _ := queued(t, port); return n == 0 })
+	debs.Await(t, "nfcapd reads", func() bool { return debs.Queued(t, port) == 0 })
 	cmd.Process.Signal(syscall.SIGTERM)
 	cmd.Wait()
 	if strings.Contains(said.String(), "Sequence Errors: ") && !strings.Contains(said.String(), "Sequence Errors: 0") {

@@ -118,13 +118,7 @@ func TestSfcapd(t *testing.T) {
 		t.Skip(err)
 	}
 	defer cmd.Process.Kill()
-	debs.Await(t, "sfcapd listens", func() bool {
-		c, err := net.ListenUDP("udp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err != nil
-	})
+	debs.Await(t, "sfcapd listens", func() bool { return debs.Listening(t, addr.Port) })
 	e := New(nil, nil, nil)
 	s := settings()
 	s.Rate, s.Polling = 10, time.Hour
