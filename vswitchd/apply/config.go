@@ -123,6 +123,7 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 			OFPort: uint16(i.OFPort),
 			Peer:   want.Peer,
 			LACP:   p.LACP != nil,
+			LLDP:   want.LLDP != nil,
 
 			Counters: i.Counters,
 			Tunnel:   want.Tunnel,

@@ -108,6 +108,9 @@ func (s *Switch) rows(stats bool) (rows status.Rows, ifaces map[string]status.If
 			if at := (status.Ref{Table: vswitch.PortTable, UUID: p.UUID}); first || !st.Empty() || s.writer.Last(at, "status") != nil {
 				rows.PortRow(p.UUID, st)
 			}
+			if trunks, ok := s.services.trunks[p.UUID]; ok {
+				rows.Trunks(p.UUID, trunks)
+			}
 		}
 		for _, i := range b.Sorted() {
 			if i.Want.Fake {

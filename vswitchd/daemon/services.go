@@ -15,6 +15,7 @@ import (
 	"govs/vswitchd/cfm"
 	"govs/vswitchd/desired"
 	"govs/vswitchd/lacp"
+	"govs/vswitchd/lldp"
 	"govs/vswitchd/ofproto"
 	"govs/vswitchd/status"
 	"govs/vswitchd/xlate"
@@ -37,6 +38,9 @@ type services struct {
 	bfd      map[string]*bfd.Session     // by interface
 	lastBFD  int                         // how many there were
 	cfm      map[string]*cfm.Session     // by interface
+	lldp     map[string]*lldp.Agent      // by interface
+	attached map[string][]int            // VLANs of auto attachment, by UUID of the port
+	trunks   map[string][]int            // that the database is to have, by UUID of the port
 
 	counters map[string]*xlate.MirrorCounters // by mirror's UUID
 }
@@ -65,7 +69,8 @@ func newServices(s *Switch) *services {
 	v := &services{
 		s: s, frames: make(chan heard, waiting), asked: make(chan wanted, waiting), timer: s.o.Clock.NewTimer(time.Hour),
 		lacp: make(map[string]*lacp.Aggregator), bonds: make(map[string]*bonded),
-		trees: make(map[string]*tree), bfd: make(map[string]*bfd.Session), cfm: make(map[string]*cfm.Session), counters: make(map[string]*xlate.MirrorCounters),
+		trees: make(map[string]*tree), bfd: make(map[string]*bfd.Session), cfm: make(map[string]*cfm.Session), lldp: make(map[string]*lldp.Agent),
+		attached: make(map[string][]int), trunks: make(map[string][]int), counters: make(map[string]*xlate.MirrorCounters),
 	}
 	v.timer.Stop()
 	return v
@@ -160,6 +165,7 @@ func (s *Switch) publish() {
 // at the links. The caller holds s.mu, and publishes afterwards.
 func (v *services) configure(now time.Time) {
 	aggregated, bonded, watched, managed := make(map[string]bool), make(map[string]bool), make(map[string]bool), make(map[string]bool)
+	speaks, attached := make(map[string]bool), make(map[string]bool)
 	for _, b := range v.s.applier.Switch.Sorted() {
 		if b.Want.Tree != nil {
 			v.configureTree(b, now)
@@ -175,6 +181,10 @@ func (v *services) configure(now time.Time) {
 				if i.CFM != nil && (v.cfm[i.Name] != nil || opened(b, i)) {
 					managed[i.Name] = true
 					v.configureCFM(b, i, now)
+				}
+				if i.LLDP != nil && !i.Fake {
+					speaks[i.Name], attached[p.UUID] = true, true
+					v.configureLLDP(b, p, i)
 				}
 			}
 			if p.LACP != nil {
@@ -200,6 +210,17 @@ func (v *services) configure(now time.Time) {
 	for name := range v.cfm {
 		if !managed[name] {
 			delete(v.cfm, name)
+		}
+	}
+	for name := range v.lldp {
+		if !speaks[name] {
+			delete(v.lldp, name)
+		}
+	}
+	for port := range v.attached {
+		if !attached[port] {
+			delete(v.attached, port)
+			delete(v.trunks, port)
 		}
 	}
 	for name := range v.lacp {
@@ -229,6 +250,9 @@ func (v *services) run(now time.Time) (changed bool) {
 				}
 				if i.CFM != nil && v.runCFM(b, i, now) {
 					changed = true
+				}
+				if i.LLDP != nil {
+					v.runLLDP(b, i, now)
 				}
 			}
 		}
@@ -286,6 +310,13 @@ func (v *services) heard(b *ofproto.Bridge, i *ofproto.Iface, frame []byte, now 
 		}
 		return
 	}
+	if a := v.lldp[i.Want.Name]; a != nil && frame[12] == lldp.EtherType>>8 && frame[13] == lldp.EtherType&0xff {
+		if err := a.Receive(frame, now); err != nil {
+			v.malformed(i, frame, now)
+			v.s.o.Log("lldp").Debug(fmt.Sprintf("%s: %v", i.Want.Name, err))
+		}
+		return
+	}
 	if a := v.lacp[p.Name]; a != nil && p.LACP != nil {
 		if err := a.Receive(i.Want.Name, frame[header:], now); err != nil {
 			v.malformed(i, frame, now)
@@ -332,6 +363,9 @@ func (v *services) schedule(now time.Time) {
 		add(x.Next())
 	}
 	for _, x := range v.cfm {
+		add(x.Next())
+	}
+	for _, x := range v.lldp {
 		add(x.Next())
 	}
 	for _, b := range v.bonds {

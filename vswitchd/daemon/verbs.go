@@ -20,7 +20,7 @@ func (s *Switch) Register(r Registrar) {
 	for _, add := range []func(Registrar){
 		s.verbsFDB, s.verbsDpif, s.verbsDpctl, s.verbsOfproto, s.verbsUpcall,
 		s.verbsDummy, s.verbsDrop, s.verbsMemory, s.verbsCoverage, s.verbsPlan,
-		s.verbsBond, s.verbsLACP, s.verbsBFD, s.verbsCFM, s.verbsSTP,
+		s.verbsBond, s.verbsLACP, s.verbsBFD, s.verbsCFM, s.verbsLLDP, s.verbsSTP,
 		s.verbsEBPF, s.verbsQoS, s.verbsTunnel,
 		s.verbsMDB, s.verbsTrace, s.verbsPMD, s.verbsFlows,
 	} {

@@ -24,6 +24,7 @@ import (
 	"govs/datapath/tunnel"
 	"govs/vswitchd/bfd"
 	"govs/vswitchd/cfm"
+	"govs/vswitchd/lldp"
 	"govs/vswitchd/qos"
 )
 
@@ -122,6 +123,7 @@ type Problem struct {
 // A Bridge is one switch.
 type Bridge struct {
 	UUID, Name   string
+	mappings     []lldp.Mapping   // of auto attachment
 	DatapathType string           // "system", "netdev" or "dummy"
 	Dummy        bool             // the datapath is a dummy
 	Error        string           // why the bridge cannot be, "" where it can
@@ -228,7 +230,8 @@ type Interface struct {
 	LACP       LACPMember
 	BFD        *bfd.Config // nil where it is not watched
 	CFM        *cfm.Config // nil where it has no maintenance point
-	Fake       bool        // has no row, and stands for a bond (bond_fake_iface)
+	LLDP       *lldp.Config
+	Fake       bool // has no row, and stands for a bond (bond_fake_iface)
 }
 
 // String is the configuration in a few words.

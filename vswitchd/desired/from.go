@@ -129,6 +129,7 @@ func (b *builder) bridge(row *vswitch.Bridge) *Bridge {
 	}
 	b.addresses(br, other)
 	b.unsupported(row)
+	br.mappings = b.attach(row)
 	br.Tree = b.tree(br, row)
 	if row.McastSnoopingEnable {
 		br.Snooping = &Snooping{
@@ -345,15 +346,13 @@ func (b *builder) iface(br *Bridge, port *vswitch.Port, row *vswitch.Interface) 
 		LACP:       b.lacpMember(row),
 		BFD:        b.bfd(row),
 		CFM:        b.cfm(row),
+		LLDP:       b.lldp(br, row),
 		Policing: qos.Policing{
 			Kbps:       uint64(max(row.IngressPolicingRate, 0)),
 			Kbits:      uint64(max(row.IngressPolicingBurst, 0)),
 			Kpps:       uint64(max(row.IngressPolicingKpktsRate, 0)),
 			KpktsBurst: uint64(max(row.IngressPolicingKpktsBurst, 0)),
 		},
-	}
-	if row.LLDP["enable"] == "true" {
-		b.problem("Interface", row.UUID, "interface %s: LLDP not supported", row.Name)
 	}
 	if i.Type == "" {
 		i.Type = "system"

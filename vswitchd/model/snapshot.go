@@ -23,6 +23,7 @@ type Snapshot struct {
 	Collectors map[string]*vswitch.FlowSampleCollectorSet
 	QoS        map[string]*vswitch.QoS
 	Queues     map[string]*vswitch.Queue
+	Attaches   map[string]*vswitch.AutoAttach
 }
 
 // columns are those that a session monitors, by table, from the root of the
@@ -37,7 +38,7 @@ var columns = []struct {
 	}},
 	{vswitch.BridgeTable, []string{
 		"name", "datapath_type", "fail_mode", "flood_vlans", "netflow", "sflow", "ipfix",
-		"mirrors", "controller", "protocols", "flow_tables", "ports", "other_config", "external_ids",
+		"mirrors", "controller", "protocols", "flow_tables", "auto_attach", "ports", "other_config", "external_ids",
 		"stp_enable", "rstp_enable", "mcast_snooping_enable",
 	}},
 	{vswitch.PortTable, []string{
@@ -66,6 +67,7 @@ var columns = []struct {
 	{vswitch.FlowSampleCollectorSetTable, []string{"id", "bridge"}},
 	{vswitch.QoSTable, []string{"type", "queues", "other_config"}},
 	{vswitch.QueueTable, []string{"dscp", "other_config"}},
+	{vswitch.AutoAttachTable, []string{"mappings"}},
 }
 
 // A shallow copy of each table, in the order of columns.
@@ -124,6 +126,7 @@ func (r raw) snapshot() *Snapshot {
 		Collectors: rows[*vswitch.FlowSampleCollectorSet](r[8]),
 		QoS:        rows[*vswitch.QoS](r[9]),
 		Queues:     rows[*vswitch.Queue](r[10]),
+		Attaches:   rows[*vswitch.AutoAttach](r[11]),
 	}
 	for _, row := range r[0] {
 		s.Root = row.(*vswitch.OpenvSwitch)

@@ -88,6 +88,9 @@ func serviceChanges(have, want *desired.Port) (changes []string) {
 		if old := have.Interfaces[n]; !reflect.DeepEqual(old.BFD, i.BFD) {
 			changes = append(changes, fmt.Sprintf("interface %s bfd %v to %v", i.Name, old.BFD, i.BFD))
 		}
+		if old := have.Interfaces[n]; !reflect.DeepEqual(old.LLDP, i.LLDP) {
+			changes = append(changes, fmt.Sprintf("interface %s lldp %v to %v", i.Name, old.LLDP, i.LLDP))
+		}
 		if old := have.Interfaces[n]; !reflect.DeepEqual(old.CFM, i.CFM) {
 			changes = append(changes, fmt.Sprintf("interface %s cfm %v to %v", i.Name, old.CFM, i.CFM))
 		}

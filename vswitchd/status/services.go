@@ -45,6 +45,11 @@ func (r Rows) PortRow(uuid string, p Port) {
 	r.Set(vswitch.PortTable, uuid, row)
 }
 
+// Trunks makes a port carry these VLANs.
+func (r Rows) Trunks(uuid string, vlans []int) {
+	r.Set(vswitch.PortTable, uuid, Row{"trunks": vlans, "vlan_mode": "trunk"})
+}
+
 // Mirror sets a mirror's counters.
 func (r Rows) Mirror(uuid string, packets, bytes uint64) {
 	r.Set(vswitch.MirrorTable, uuid, Row{"statistics": map[string]int{

@@ -97,6 +97,7 @@ type Interface struct {
 	Down                          bool        // gets and gives nothing
 	NoReceive, NoFlood, NoForward bool
 	LACP                          bool           // LACPDUs go to Config.Control
+	LLDP                          bool           // frames of LLDP go to Config.Control
 	BFD                           *BFD           // what goes to Config.Control of BFD, nil for nothing
 	CFM                           *CFM           // the same of CFM
 	Counters                      *Counters      // of a patch port or a tunnel, which the engine knows nothing of; may be nil

@@ -12,6 +12,7 @@ import (
 	"govs/vswitchd/bpdu"
 	"govs/vswitchd/cfm"
 	"govs/vswitchd/lacp"
+	"govs/vswitchd/lldp"
 )
 
 // control says whether the packet belongs to a protocol that the switch
@@ -41,6 +42,9 @@ func (w *walk) speaks(in *iface) bool {
 		return false
 	case in.LACP && k.EthType == lacp.EtherType:
 		return true
+	case in.LLDP && k.EthType == lldp.EtherType:
+		w.mask.Add(flow.EthDst)
+		return k.EthDst == lldp.Group
 	case in.BFD != nil && w.watches(in):
 		return true
 	case in.port.bridge.Spanning:
