@@ -22,6 +22,11 @@ func New[T comparable](hash func(T) uint32) *Table[T] {
 	return &Table[T]{hash: hash, buckets: make([][]T, 1)}
 }
 
+// Numbers makes an empty table of numbers of 64 bits, hashed as C hashes them.
+func Numbers() *Table[uint64] {
+	return New(func(x uint64) uint32 { return Murmur(string(binary.LittleEndian.AppendUint64(nil, x))) })
+}
+
 // Names makes an empty table of strings, hashed as C hashes them.
 func Names() *Table[string] { return New(Murmur) }
 

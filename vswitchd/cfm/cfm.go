@@ -12,10 +12,11 @@ package cfm
 
 import (
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"time"
+
+	"govs/internal/chash"
 )
 
 const (
@@ -135,13 +136,14 @@ type Session struct {
 	checks      int       // since the last look at the health; the first look comes one later, as with the C switch
 
 	points  map[uint64]*point
-	heard   time.Time // any of them, the last time
-	fault   Fault     // as of the last check
-	sofar   Fault     // since then
-	deaf    bool      // nobody is heard since a check found that
-	down    bool      // a remote point is not operational
-	health  int       // percent, below 0 where it is not known
-	known   []uint64  // points, as of the last check
+	order   *chash.Table[uint64] // in which C shows them
+	heard   time.Time            // any of them, the last time
+	fault   Fault                // as of the last check
+	sofar   Fault                // since then
+	deaf    bool                 // nobody is heard since a check found that
+	down    bool                 // a remote point is not operational
+	health  int                  // percent, below 0 where it is not known
+	known   []uint64             // points, as of the last check
 	flaps   int
 	stands  *bool // cfm/set-fault
 	rx      uint64
@@ -151,7 +153,7 @@ type Session struct {
 
 // New makes a session for an interface. random gives numbers from 0 to below n.
 func New(name string, random func(n int) int, info, warn func(text string)) *Session {
-	return &Session{name: name, random: random, info: info, warn: warn, points: make(map[uint64]*point), health: -1}
+	return &Session{name: name, random: random, info: info, warn: warn, points: make(map[uint64]*point), order: chash.Numbers(), health: -1}
 }
 
 // Configure changes what is asked for.
@@ -204,6 +206,7 @@ func (s *Session) Receive(f []byte, now time.Time) error {
 			p.healthy = 1
 		}
 		s.points[m.mpid] = p
+		s.order.Add(m.mpid)
 		s.expected(&m)
 	case m.mpid == s.c.MPID: // not its first message, as with the C switch
 		s.once(FaultLoopback, "received CCM with local MPID %d", m.mpid)
@@ -273,17 +276,18 @@ func (s *Session) look(now time.Time) {
 	}
 	s.checks++
 	found, down := s.sofar, false
-	for _, id := range slices.Sorted(maps.Keys(s.points)) {
+	for _, id := range slices.Collect(s.order.All()) {
 		p := s.points[id]
 		if !p.heard {
 			s.info(fmt.Sprintf("%s: Received no CCM from RMP %d in the last %dms", s.name, id, now.Sub(p.last).Milliseconds()))
 			delete(s.points, id)
+			s.order.Delete(id)
 			continue
 		}
 		p.heard = false
 		down = down || p.down
 	}
-	s.known = slices.Sorted(maps.Keys(s.points))
+	s.known = slices.Sorted(s.order.All()) // as a set of the database is
 	if len(s.points) == 0 {
 		found |= FaultRecv
 		s.deaf = true

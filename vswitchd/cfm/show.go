@@ -2,8 +2,6 @@ package cfm
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +16,6 @@ func upDown(down bool) string {
 }
 
 // Show is the text of cfm/show, without the line with the interface's name.
-// Points are in the order of their ids.
 func (s *Session) Show(now time.Time) string {
 	var b strings.Builder
 	line := func(format string, args ...any) { fmt.Fprintf(&b, "  "+format+"\n", args...) }
@@ -43,7 +40,7 @@ func (s *Session) Show(now time.Time) string {
 	line("interval: %dms", s.c.interval().Milliseconds())
 	line("next CCM tx: %dms", s.send.Sub(now).Milliseconds())
 	line("next fault check: %dms", s.check.Sub(now).Milliseconds())
-	for _, id := range slices.Sorted(maps.Keys(s.points)) {
+	for id := range s.order.All() {
 		p := s.points[id]
 		fmt.Fprintf(&b, "Remote MPID %d\n", id)
 		line("recv since check: %t", p.heard)
