@@ -187,6 +187,45 @@ func TestCFMDevice(t *testing.T) {
 	await(t, "empty columns", func() bool { return ofCFM(l, "e1") == "[],[],[],[],[]" })
 }
 
+// TestCFMDatabase has a database that does not answer: the far end is to notice
+// nothing of it.
+func TestCFMDatabase(t *testing.T) {
+	t.Parallel()
+	e := watched(t, others["ours"])
+	e.set("cfm_mpid=7 other_config:cfm_interval=1000", "cfm_mpid=9 other_config:cfm_interval=1000")
+	e.both("both ends up", `7,false,[],[],[9]`, `9,false,[],[],[7]`)
+	flaps := column(e.other, "f1", "cfm_flap_count")
+	resume := e.near.(*lab).pauseDB()
+	defer resume()
+	e.near.appctl("cfm/set-fault", "true") // which the database is to be told
+	// A fault would be found at the far end's second check, the latest.
+	e.checks(func() string { return e.other.appctl("cfm/show", "f1") }, 3)
+	if got := ofCFM(e.other, "f1") + " " + column(e.other, "f1", "cfm_flap_count"); got != `9,false,[],[],[7] `+flaps {
+		t.Errorf("the far end: %s; there were %s flaps before", got, flaps)
+	}
+	resume()
+	await(t, "the database to be told", func() bool { return ofCFM(e.near, "e1") == `7,true,[override],[],[9]` }, e.say)
+}
+
+// checks waits until so many checks for faults have passed, by what cfm/show says.
+func (e *ends) checks(show func() string, n int) {
+	e.t.Helper()
+	next := regexp.MustCompile(`next fault check: (-?\d+)ms`)
+	passed, last := -1, 0 // the first one is where it begins
+	await(e.t, "checks for faults", func() bool {
+		m := next.FindStringSubmatch(show())
+		if m == nil {
+			return false
+		}
+		left, _ := strconv.Atoi(m[1])
+		if left > last {
+			passed++
+		}
+		last = left
+		return passed >= n
+	}, e.say)
+}
+
 // TestCFMExtended is extended mode: short intervals, long ids, and an end that is
 // not operational; and what goes wrong between ends that do not fit.
 func TestCFMExtended(t *testing.T) {
@@ -226,17 +265,7 @@ func TestCFMDemand(t *testing.T) {
 	stop := e.repeat(e.there)
 	e.other.vsctl("clear", "Interface", "f1", "cfm_mpid")
 	// At its second check from now it has not heard a message for a whole period.
-	next := regexp.MustCompile(`next fault check: (-?\d+)ms`)
-	checks, last := 0, 0
-	await(t, "two checks", func() bool {
-		m := next.FindStringSubmatch(e.near.appctl("cfm/show", "e1"))
-		left, _ := strconv.Atoi(m[1])
-		if left > last {
-			checks++
-		}
-		last = left
-		return checks > 2 // the first one is where it begins
-	}, e.say)
+	e.checks(func() string { return e.near.appctl("cfm/show", "e1") }, 2)
 	if got := ofCFM(e.near, "e1"); got != `7,false,[],up,[9]` {
 		t.Errorf("with data, but without messages: %s\n%s", got, e.say())
 	}

@@ -109,6 +109,24 @@ func (l *lab) stopDB(sig syscall.Signal) {
 	}
 }
 
+// pauseDB keeps the database from answering, until the function that it returns
+// is called.
+func (l *lab) pauseDB() (resume func()) {
+	l.t.Helper()
+	text, err := os.ReadFile(l.path("db.pid"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		l.t.Fatal(err)
+	}
+	return func() { _ = syscall.Kill(pid, syscall.SIGCONT) }
+}
+
 // running says whether there is such a process, other than a zombie.
 func running(pid int) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))

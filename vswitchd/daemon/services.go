@@ -22,8 +22,8 @@ import (
 )
 
 // services are the protocols that the switch itself speaks, and what follows
-// from them for packets. Their state machines are run by the goroutine of Run
-// (Switch.serve), when a frame was heard, a link changed or their time came.
+// from them for packets. Their state machines are run by a goroutine of their own
+// (Switch.attend), when a frame was heard, a link changed or their time came.
 type services struct {
 	s      *Switch
 	frames chan heard  // from the packet path
@@ -63,7 +63,7 @@ type saying struct {
 
 // waiting is how many frames may wait to be looked at. What is too much is
 // lost, as on a wire.
-const waiting = 256
+const waiting = 4096
 
 func newServices(s *Switch) *services {
 	v := &services{
@@ -82,6 +82,20 @@ func (v *services) hear(iface string, frame []byte) {
 	case v.frames <- heard{iface, append([]byte(nil), frame...)}:
 		v.s.nudge()
 	default:
+	}
+}
+
+// attend looks after the services until the context ends: not by Run's goroutine,
+// which waits for the database now and then (decision 26).
+func (s *Switch) attend(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.services.timer.C():
+		case <-s.due:
+		}
+		s.serve()
 	}
 }
 
@@ -242,14 +256,15 @@ func (v *services) configure(now time.Time) {
 func (v *services) run(now time.Time) (changed bool) {
 	v.listen(now)
 	v.ask()
+	found := false // something that the database is told, and packets do not depend on
 	for _, b := range v.s.applier.Switch.Sorted() {
 		for _, p := range b.Want.Ports {
 			for _, i := range p.Interfaces {
 				if i.BFD != nil && v.runBFD(b, i, now) {
-					changed = true
+					found = true
 				}
 				if i.CFM != nil && v.runCFM(b, i, now) {
-					changed = true
+					found = true
 				}
 				if i.LLDP != nil {
 					v.runLLDP(b, i, now)
@@ -267,6 +282,9 @@ func (v *services) run(now time.Time) (changed bool) {
 		}
 	}
 	v.schedule(now)
+	if found {
+		v.s.poke()
+	}
 	return changed
 }
 

@@ -165,15 +165,18 @@ func New(o Options) (*Switch, error) {
 	return s, nil
 }
 
-// poke wakes Run to look after its devices. It never waits.
+// poke wakes Run to look after its devices and to tell the database, and has the
+// services looked after: what a link's end means for packets does not wait. It
+// never waits.
 func (s *Switch) poke() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
 	}
+	s.nudge()
 }
 
-// nudge has Run look after the services. It never waits.
+// nudge has the services looked after. It never waits.
 func (s *Switch) nudge() {
 	select {
 	case s.due <- struct{}{}:
@@ -192,8 +195,14 @@ const settle = 10 * time.Millisecond
 func (s *Switch) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	sessions := s.sessions(ctx)
+	attended := make(chan struct{})
+	go func() {
+		defer close(attended)
+		s.attend(ctx)
+	}()
 	defer func() {
 		cancel()
+		<-attended
 		s.close() // before the lock is free, and another switch wants the devices
 		if s.db != nil {
 			s.db.Close()
@@ -233,12 +242,7 @@ func (s *Switch) Run(ctx context.Context) error {
 			s.db = nil
 		case <-s.yield:
 			s.stop()
-		case <-s.services.timer.C():
-			s.serve()
-		case <-s.due:
-			s.serve()
 		case <-s.wake:
-			s.serve() // what a link's end means for packets does not wait
 			if !gathering {
 				gathering = true
 				gather.Reset(settle)
