@@ -37,6 +37,10 @@ func TestTextAndBack(t *testing.T) {
 			Show{Probability: math.MaxUint32, Cookie: IPFIX{Output: NoOutput}}, Show{Probability: math.MaxUint32, Cookie: IPFIX{Output: 2}}, Output{2}},
 		"sample(sample=50.0%,actions(userspace(pid=0,sFlow(vid=0,pcp=0,output=22),actions))),2": {
 			Show{Probability: Share(2), Cookie: SFlow{Output: 22}}, Output{2}},
+		"userspace(pid=0,flow_sample(probability=65535,collector_set_id=5,obs_domain_id=1,obs_point_id=2,output_port=4294967295)),2": {
+			Show{Probability: math.MaxUint32, Cookie: FlowSample{65535, 5, 1, 2, NoOutput, ""}}, Output{2}},
+		"sample(sample=50.0%,actions(userspace(pid=0,flow_sample(probability=32768,collector_set_id=5,obs_domain_id=3,obs_point_id=4,output_port=2,egress)))),2": {
+			Show{Probability: Share(2), Cookie: FlowSample{32768, 5, 3, 4, 2, "egress"}}, Output{2}},
 		"userspace(pid=0,slow_path(action))": {Userspace{}},
 		"tnl_pop(4789)":                      {TunnelPop{Port: 4789}},
 		"clone(tnl_push(tnl_port(2),header(size=42,type=3,eth(dst=00:00:00:00:00:01,src=00:00:00:00:00:02,dl_type=0x0800)," +
@@ -141,7 +145,8 @@ func FuzzParse(f *testing.F) {
 	for _, s := range []string{"drop", "1,2", "pop_vlan,3,push_vlan(vid=10,pcp=3),2", "push_vlan(tpid=0x88a8,vid=9,pcp=0),3", "drop(drop_action_vlan)", "trunc(100),3", "lb_output(7)",
 		"set(ipv4(src=1.2.3.4,ttl=3/7))", "sample(sample=0.01%,actions(clone(1),2))", "meter(1),recirc(0x1)", "pop_mpls(eth_type=0x800)",
 		"sample(sample=0.25%,actions(userspace(pid=0,sFlow(vid=1,pcp=2,output=3),actions)))", "userspace(pid=0,ipfix(output_port=1))",
-		"push_mpls(label=100,tc=3,ttl=64,bos=1,eth_type=0x8847)", "set(mpls(label=5))", "set(skb_mark(5/7))"} {
+		"push_mpls(label=100,tc=3,ttl=64,bos=1,eth_type=0x8847)", "set(mpls(label=5))", "set(skb_mark(5/7))",
+		"userspace(pid=0,flow_sample(probability=1,collector_set_id=5,obs_domain_id=3,obs_point_id=4,output_port=2,egress))"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -20,7 +20,8 @@ type Show struct {
 	To          Handler // nil is nobody
 }
 
-// A Cookie is what a Handler is told beside the packet: SFlow or IPFIX.
+// A Cookie is what a Handler is told beside the packet: SFlow, IPFIX or
+// FlowSample.
 type Cookie interface {
 	cookie()
 	String() string
@@ -44,6 +45,15 @@ type IPFIX struct {
 	To      Tunnel // that it is about to go into
 }
 
+// FlowSample is what a flow says of the packets that it samples (the action
+// "sample" of OpenFlow).
+type FlowSample struct {
+	Probability        uint16 // of 65535; Show's counts
+	Set, Domain, Point uint32 // of collectors, and of the observation
+	Output             flow.PortNo
+	Direction          string // "ingress", "egress", or "" where Output decides
+}
+
 // A Tunnel is what a sample says of one. The zero value is none.
 type Tunnel struct {
 	Name     string // of the interface, one of several that share a port
@@ -58,8 +68,9 @@ type Tunnel struct {
 // NoOutput is IPFIX.Output of a packet that has just come in.
 const NoOutput flow.PortNo = math.MaxUint32
 
-func (SFlow) cookie() {}
-func (IPFIX) cookie() {}
+func (SFlow) cookie()      {}
+func (IPFIX) cookie()      {}
+func (FlowSample) cookie() {}
 
 // A Handler is given the packets that a Show takes. It is called on the
 // packet path, by several goroutines: it returns quickly, and copies what it
@@ -100,6 +111,9 @@ func (a Show) text(name func(flow.PortNo) string, percent string) string {
 				cookie = "ipfix(output_port=" + s + ")"
 			}
 		}
+		if x, ok := a.Cookie.(FlowSample); ok && name != nil {
+			cookie = x.text(name(x.Output))
+		}
 		cookie = "," + cookie
 	}
 	s := "userspace(pid=0" + cookie + ")"
@@ -114,6 +128,32 @@ func (c SFlow) String() string {
 }
 
 func (c IPFIX) String() string { return fmt.Sprintf("ipfix(output_port=%d)", c.Output) }
+
+func (c FlowSample) String() string { return c.text("") }
+
+// text has a name for the output, "" for its number.
+func (c FlowSample) text(output string) string {
+	if output == "" {
+		output = fmt.Sprint(c.Output)
+	}
+	s := fmt.Sprintf("flow_sample(probability=%d,collector_set_id=%d,obs_domain_id=%d,obs_point_id=%d,output_port=%s", c.Probability, c.Set, c.Domain, c.Point, output)
+	if c.Direction != "" {
+		s += "," + c.Direction
+	}
+	return s + ")"
+}
+
+// parseFlowSample reads the arguments of flow_sample(); only that which String
+// would print is right.
+func parseFlowSample(text string) (c FlowSample, ok bool) {
+	n, _ := fmt.Sscanf(text, "flow_sample(probability=%d,collector_set_id=%d,obs_domain_id=%d,obs_point_id=%d,output_port=%d", &c.Probability, &c.Set, &c.Domain, &c.Point, &c.Output)
+	for _, d := range []string{"ingress", "egress"} {
+		if strings.HasSuffix(text, ","+d+")") {
+			c.Direction = d
+		}
+	}
+	return c, n == 5 && c.String() == text
+}
 
 // showing says whether sample() has arguments that are a Show's.
 func showing(args string) bool {
@@ -145,6 +185,13 @@ func parseUserspace(args string) (Show, error) {
 	}
 	switch {
 	case len(words) == 1:
+		return a, nil
+	case len(words) == 2 && strings.HasPrefix(words[1], "flow_sample("):
+		c, ok := parseFlowSample(words[1])
+		if !ok {
+			return a, bad
+		}
+		a.Cookie = c
 		return a, nil
 	case len(words) == 2:
 		text, ok := strings.CutPrefix(words[1], "ipfix(output_port=")

@@ -3,6 +3,7 @@ package daemon
 import (
 	"slices"
 	"strconv"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -25,6 +26,82 @@ type exporters struct {
 	netflow map[string]*netflow.Exporter // by bridge
 	sflow   map[string]*sampled          // by bridge
 	ipfix   map[string]*ipfix.Exporter   // by bridge
+	sets    map[setID]*ipfix.FlowExporter
+	taker   *taker
+}
+
+// setID is a set of collectors for the samples of single flows.
+type setID struct {
+	bridge string
+	id     uint32
+}
+
+// A taker passes the samples of single flows to the exporter that they name,
+// of the bridge that the packet came into.
+type taker struct {
+	table atomic.Pointer[map[takerKey]*ipfix.FlowExporter]
+}
+
+type takerKey struct {
+	in flow.PortNo
+	id uint32
+}
+
+// Sampled implements action.Handler.
+func (k *taker) Sampled(t *action.Taken) {
+	if s, ok := t.Cookie.(action.FlowSample); ok {
+		if x := (*k.table.Load())[takerKey{t.In, s.Set}]; x != nil {
+			x.Sampled(t)
+		}
+	}
+}
+
+// bind gives the samples among actions to their exporters.
+func (e exporters) bind(list []action.Action) {
+	for i, a := range list {
+		switch a := a.(type) {
+		case action.Show:
+			if _, ok := a.Cookie.(action.FlowSample); ok {
+				a.To = e.taker
+				list[i] = a
+			}
+		case action.Clone:
+			e.bind(a.Actions)
+		case action.Sample:
+			e.bind(a.Actions)
+		}
+	}
+}
+
+// collect has an exporter for each set of collectors, and none besides.
+func (e exporters) collect() {
+	table := make(map[takerKey]*ipfix.FlowExporter)
+	wanted := make(map[setID]bool)
+	for name, b := range e.s.applier.Switch.Bridges {
+		for _, f := range b.Want.Samples {
+			at := setID{name, f.ID}
+			wanted[at] = true
+			x := e.sets[at]
+			if x == nil {
+				x = ipfix.NewFlows(e.s.o.Clock, e.s.o.Log("collectors"))
+				e.sets[at] = x
+			}
+			// Bad targets are logged by the exporter, which works with the others.
+			_ = x.Configure(ipfixOptions(f.IPFIX, b))
+			for _, i := range b.Sorted() {
+				if i.No != 0 && i.Open() {
+					table[takerKey{i.No, f.ID}] = x
+				}
+			}
+		}
+	}
+	e.taker.table.Store(&table)
+	for at, x := range e.sets {
+		if !wanted[at] {
+			delete(e.sets, at)
+			_ = x.Close()
+		}
+	}
 }
 
 // sampled is a bridge's sFlow agent with its number among those of the switch.
@@ -34,8 +111,10 @@ type sampled struct {
 }
 
 func newExporters(s *Switch) exporters {
+	k := new(taker)
+	k.table.Store(new(map[takerKey]*ipfix.FlowExporter))
 	return exporters{
-		s: s, netflow: make(map[string]*netflow.Exporter),
+		s: s, taker: k, sets: make(map[setID]*ipfix.FlowExporter), netflow: make(map[string]*netflow.Exporter),
 		sflow: make(map[string]*sampled), ipfix: make(map[string]*ipfix.Exporter),
 	}
 }
@@ -101,17 +180,21 @@ func (e exporters) ipfixOf(b *ofproto.Bridge) *xlate.IPFIX {
 		e.ipfix[b.Want.Name] = x
 	}
 	// Bad targets are logged by the exporter, which works with the others.
-	_ = x.Configure(ipfix.Options{
+	_ = x.Configure(ipfixOptions(want, b))
+	if len(want.Targets) == 0 || !want.Input && !want.Output {
+		return nil
+	}
+	return &xlate.IPFIX{Probability: action.Share(want.Sampling), Input: want.Input, Output: want.Output, To: x}
+}
+
+func ipfixOptions(want *desired.IPFIX, b *ofproto.Bridge) ipfix.Options {
+	return ipfix.Options{
 		Targets: want.Targets,
 		Settings: ipfix.Settings{
 			Domain: want.Domain, Point: want.Point, Virtual: want.Virtual, Tunnels: want.Tunnels,
 			Active: want.CacheActive, MaxFlows: want.CacheMax, Templates: want.TemplateInterval, Stats: want.StatsInterval, Ports: ipfixPorts(b),
 		},
-	})
-	if len(want.Targets) == 0 || !want.Input && !want.Output {
-		return nil
 	}
-	return &xlate.IPFIX{Probability: action.Share(want.Sampling), Input: want.Input, Output: want.Output, To: x}
 }
 
 // ipfixPorts are the bridge's interfaces.
@@ -184,6 +267,7 @@ func datapathUse(eng *engine.Engine) func() sflow.Datapath {
 // prune ends the exporters that no bridge has any more. It comes after the
 // translator has forgotten them.
 func (e exporters) prune() {
+	e.collect()
 	for name, x := range e.netflow {
 		if b := e.s.applier.Switch.Bridges[name]; b == nil || b.Want.NetFlow == nil {
 			delete(e.netflow, name)
@@ -206,6 +290,10 @@ func (e exporters) prune() {
 }
 
 func (e exporters) close() {
+	for at, x := range e.sets {
+		delete(e.sets, at)
+		_ = x.Close()
+	}
 	for name, x := range e.netflow {
 		delete(e.netflow, name)
 		_ = x.Close()

@@ -401,6 +401,79 @@ func TestTunnelsAgainstC(t *testing.T) {
 	}
 }
 
+// TestFlowSamples has megaflows sample packets for the collectors of a set:
+// each observation domain has templates and numbers of its own.
+func TestFlowSamples(t *testing.T) {
+	c := collectors(t)[0]
+	l := newLab(t, here)
+	l.start(daemon.Options{Dummy: desired.DummyOverride})
+	line := fmt.Sprintf("ovs-vsctl add-br br0 -- add-port br0 p1 -- add-port br0 p2 -- set Interface p1 ofport_request=1 options:ifindex=11 -- set Interface p2 ofport_request=2 options:ifindex=22"+
+		` -- --id=@i create IPFIX 'targets="%v"' obs_domain_id=70 obs_point_id=80 -- --id=@b get Bridge br0 -- create Flow_Sample_Collector_Set id=5 bridge=@b ipfix=@i`, c.LocalAddr())
+	if out := l.vsctl(fields(line)[1:]...); strings.Contains(out, "ovs-vsctl") {
+		t.Fatal(out)
+	}
+	const sample = "userspace(pid=0,flow_sample(probability=65535,collector_set_id=%d,obs_domain_id=%d,obs_point_id=%d,output_port=%s))"
+	const udp = "in_port(1),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02),eth_type(0x0800),ipv4(src=10.0.0.1,dst=10.0.0.%d,proto=17,tos=0,ttl=64,frag=no),udp(src=1000,dst=2000)"
+	for n, actions := range []string{
+		fmt.Sprintf(sample, 5, 1, 2, "4294967295") + ",2",
+		"clone(" + fmt.Sprintf(sample, 5, 3, 4, "2") + ",2)",
+		fmt.Sprintf(sample, 9, 3, 4, "4294967295") + ",2", // no such set
+	} {
+		flow := fmt.Sprintf("in_port(1),eth(),eth_type(0x0800),ipv4(dst=10.0.0.%d)", n+1)
+		if out := l.appctl("dpctl/add-flow", flow, actions); out != "" {
+			t.Fatal(out)
+		}
+		if out := l.appctl("dpctl/dump-flows"); !strings.Contains(out, "actions:"+actions+"\n") {
+			t.Fatalf("the flow is not there: %s", out)
+		}
+		for range 3 {
+			if out := l.appctl("netdev-dummy/receive", "p1", fmt.Sprintf(udp, n+1)); out != "" {
+				t.Fatal(out)
+			}
+		}
+	}
+	templates, got, next := netflow.CreateTemplateSystem(), map[string]int{}, map[uint32]uint32{}
+	heed(t, c, "samples", func() { l.appctl("time/warp", "1000") }, func(d []byte) bool {
+		var p netflow.IPFIXPacket
+		if err := netflow.DecodeMessageVersion(bytes.NewBuffer(d), templates, new(netflow.NFv9Packet), &p); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range p.FlowSets {
+			switch s := s.(type) {
+			case netflow.OptionsDataFlowSet:
+				got[fmt.Sprintf("process %x", s.Records[0].ScopesValues[0].Value)]++
+			case netflow.DataFlowSet:
+				if p.SequenceNumber != next[p.ObservationDomainId] {
+					t.Errorf("domain %d: number %d, want %d", p.ObservationDomainId, p.SequenceNumber, next[p.ObservationDomainId])
+				}
+				for _, r := range s.Records {
+					next[p.ObservationDomainId]++
+					v := map[uint16][]byte{}
+					for _, x := range r.Values {
+						v[x.Type] = x.Value.([]byte)
+					}
+					got[fmt.Sprintf("%d/%x template %d: %x>%x to %x", p.ObservationDomainId, v[138], s.Id, v[10], v[14], v[12])]++
+				}
+			}
+		}
+		return next[1] >= 3 && next[3] >= 3
+	})
+	want := map[string]int{
+		"process 00000002": 1,
+		"1/00000002 template 284: 0000000b> to 0a000001":         3,
+		"3/00000004 template 285: 0000000b>00000016 to 0a000002": 3,
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if out := l.vsctl("clear", "Flow_Sample_Collector_Set", ".", "ipfix"); out != "" {
+		t.Fatal(out)
+	}
+	if out := l.appctl("netdev-dummy/receive", "p1", fmt.Sprintf(udp, 1)); out != "" {
+		t.Fatal(out)
+	}
+}
+
 // TestSampledTCP samples TCP between two hosts at default offloads: no sample
 // is longer than a frame, and together they are about what was sent.
 func TestSampledTCP(t *testing.T) {

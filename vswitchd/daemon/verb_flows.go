@@ -94,6 +94,7 @@ func (s *Switch) addFlow(text, actions string, replace bool) error {
 	if err != nil {
 		return complain("parsing actions (%v)", err)
 	}
+	s.flows.bind(list)
 	if replace {
 		s.engine.Delete(func(f engine.Flow) bool { return sameFlow(&f, &k, &m) })
 	}

@@ -139,9 +139,10 @@ type Bridge struct {
 	NetFlow      *NetFlow
 	SFlow        *SFlow
 	IPFIX        *IPFIX
-	Mirrors      []*Mirror // by name
-	Tree         *Tree     // nil where the bridge speaks no spanning tree protocol
-	Ports        []*Port   // by name
+	Samples      []FlowSamples // by id
+	Mirrors      []*Mirror     // by name
+	Tree         *Tree         // nil where the bridge speaks no spanning tree protocol
+	Ports        []*Port       // by name
 }
 
 // A Snooping is how a bridge snoops on multicast.

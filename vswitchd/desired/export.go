@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"math"
@@ -103,6 +104,38 @@ func (x *IPFIX) String() string {
 		s += fmt.Sprintf(", templates every %v, statistics every %v", x.TemplateInterval, x.StatsInterval)
 	}
 	return s
+}
+
+// FlowSamples are where the samples go that single flows take.
+type FlowSamples struct {
+	ID    uint32 // of the set of collectors
+	IPFIX *IPFIX
+}
+
+// String is the configuration in a few words.
+func (f FlowSamples) String() string { return fmt.Sprintf("%d to %s", f.ID, f.IPFIX) }
+
+// samples reads the sets of collectors of all bridges.
+func (b *builder) samples() {
+	for _, uuid := range slices.Sorted(maps.Keys(b.rows.Collectors)) {
+		row := b.rows.Collectors[uuid]
+		b.problem("Flow_Sample_Collector_Set", uuid, "Flow_Sample_Collector_Set %d: sampling by OpenFlow actions not supported", row.ID)
+		at := slices.IndexFunc(b.state.Bridges, func(br *Bridge) bool { return br.UUID == row.Bridge })
+		if at < 0 || row.IPFIX == nil {
+			continue
+		}
+		br, id := b.state.Bridges[at], uint32(row.ID)
+		if slices.ContainsFunc(br.Samples, func(f FlowSamples) bool { return f.ID == id }) {
+			b.problem("Flow_Sample_Collector_Set", uuid, "bridge %s: Flow_Sample_Collector_Set %d is there twice, ignoring one", br.Name, id)
+			continue
+		}
+		if x := b.ipfix(br, *row.IPFIX); x != nil {
+			br.Samples = append(br.Samples, FlowSamples{id, x})
+		}
+	}
+	for _, br := range b.state.Bridges {
+		slices.SortFunc(br.Samples, func(x, y FlowSamples) int { return cmp.Compare(x.ID, y.ID) })
+	}
 }
 
 const (

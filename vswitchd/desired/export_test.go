@@ -3,12 +3,11 @@ package desired_test
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
 	"govs/schema/vswitch"
-	"govs/vswitchd/desired"
-	"govs/vswitchd/model/modeltest"
 )
 
 // TestExporterColumns has each column of the tables of exporters change what
@@ -44,10 +43,21 @@ func TestExporterColumns(t *testing.T) {
 	}
 
 	// Samples of single flows are asked for by OpenFlow.
-	snapshot := modeltest.New().Snapshot()
-	snapshot.Collectors = map[string]*vswitch.FlowSampleCollectorSet{"u": {UUID: "u", ID: 7}}
-	if p := desired.From(snapshot, desired.Options{}).Problems; len(p) != 1 || !strings.Contains(p[0].Text, "Flow_Sample_Collector_Set 7: sampling by OpenFlow actions not supported") {
-		t.Errorf("problems: %v", p)
+	s := wanted(t, []string{"bridge br0", "samples br0 7 targets=192.0.2.7:7 cache_max_flows=3", "samples br0 5 targets=192.0.2.5:7", "samples br0 5 targets=192.0.2.6:7"})
+	if got := fmt.Sprint(s.Bridges[0].Samples); !strings.HasPrefix(got, "[5 to [192.0.2.") || !strings.HasSuffix(got, " 7 to [192.0.2.7:7], 1 in 400, domain 0, point 0, cache 0s 3]") {
+		t.Errorf("samples: %s", got)
+	}
+	var texts []string
+	for _, p := range s.Problems {
+		texts = append(texts, p.Text)
+	}
+	slices.Sort(texts)
+	want := []string{
+		"Flow_Sample_Collector_Set 5: sampling by OpenFlow actions not supported", "Flow_Sample_Collector_Set 5: sampling by OpenFlow actions not supported",
+		"Flow_Sample_Collector_Set 7: sampling by OpenFlow actions not supported", "bridge br0: Flow_Sample_Collector_Set 5 is there twice, ignoring one",
+	}
+	if !slices.Equal(texts, want) {
+		t.Errorf("problems: %q", texts)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/hex"
 	"fmt"
-	"maps"
 	"net"
 	"slices"
 	"strconv"
@@ -98,9 +97,7 @@ func (b *builder) root(root *vswitch.OpenvSwitch) {
 		}
 		s.Bridges = append(s.Bridges, b.bridge(row))
 	}
-	for _, uuid := range slices.Sorted(maps.Keys(b.rows.Collectors)) {
-		b.problem("Flow_Sample_Collector_Set", uuid, "Flow_Sample_Collector_Set %d: sampling by OpenFlow actions not supported", b.rows.Collectors[uuid].ID)
-	}
+	b.samples()
 }
 
 func (b *builder) bridge(row *vswitch.Bridge) *Bridge {

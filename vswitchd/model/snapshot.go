@@ -64,7 +64,7 @@ var columns = []struct {
 	{vswitch.IPFIXTable, []string{
 		"targets", "sampling", "obs_domain_id", "obs_point_id", "cache_active_timeout", "cache_max_flows", "other_config",
 	}},
-	{vswitch.FlowSampleCollectorSetTable, []string{"id", "bridge"}},
+	{vswitch.FlowSampleCollectorSetTable, []string{"id", "bridge", "ipfix"}},
 	{vswitch.QoSTable, []string{"type", "queues", "other_config"}},
 	{vswitch.QueueTable, []string{"dscp", "other_config"}},
 	{vswitch.AutoAttachTable, []string{"mappings"}},

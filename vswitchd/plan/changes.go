@@ -33,6 +33,7 @@ func bridgeChanges(have, want *desired.Bridge) (changes []string) {
 	differ("netflow", have.NetFlow.String(), want.NetFlow.String())
 	differ("sflow", have.SFlow.String(), want.SFlow.String())
 	differ("ipfix", have.IPFIX.String(), want.IPFIX.String())
+	differ("flow samples", fmt.Sprint(have.Samples), fmt.Sprint(want.Samples))
 
 	before := make(map[string]*desired.Port, len(have.Ports))
 	for _, p := range have.Ports {

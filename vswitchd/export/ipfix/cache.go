@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"encoding/binary"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"govs/datapath/action"
@@ -31,6 +32,12 @@ const (
 	setTemplates  = 2
 	setOptions    = 3
 	statsTemplate = 462
+)
+
+// Numbers of exporting processes, as the C switch has them.
+const (
+	bridgeProcess = 1
+	flowProcess   = 2
 )
 
 // Values of flowEndReason.
@@ -68,7 +75,9 @@ type Cache struct {
 	flows map[id]*list.Element
 	order list.List // of entries, the oldest first
 	all   counters
-	lost  uint64 // packets that were not told of
+	lost  *atomic.Uint64 // packets that were not told of
+	// As what the exporter tells of itself (exportingProcessId); 0 is not at all.
+	process uint32
 
 	told      time.Time // when templates were sent last
 	counted   time.Time // when statistics were
@@ -91,7 +100,9 @@ type entry struct {
 }
 
 // NewCache returns an empty cache.
-func NewCache() *Cache { return &Cache{flows: make(map[id]*list.Element), fresh: true} }
+func NewCache() *Cache {
+	return &Cache{flows: make(map[id]*list.Element), fresh: true, lost: new(atomic.Uint64), process: bridgeProcess}
+}
 
 // Configure changes the settings. Flows stay unless there is no cache any
 // more, or the records would be of another domain or point: then they go out
@@ -137,6 +148,13 @@ func (c *Cache) Len() int {
 // Packet counts a packet. It says true when there is something to send.
 func (c *Cache) Packet(t *action.Taken) bool {
 	cookie, ok := t.Cookie.(action.IPFIX)
+	point := uint32(0)
+	if s, is := t.Cookie.(action.FlowSample); is {
+		ok, point = true, s.Point
+		if cookie.Output = s.Output; s.Direction == "ingress" {
+			cookie.Output = action.NoOutput
+		}
+	}
 	if !ok {
 		return false
 	}
@@ -145,13 +163,14 @@ func (c *Cache) Packet(t *action.Taken) bool {
 		return false
 	}
 	f, n := observe(t.Packet.Bytes(), &k, &cookie)
+	f.point = point
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.tunnelled(&cookie, t.TunnelPort, c.set.Tunnels)
 	c.all.add(&n)
 	if c.set.Active == 0 || c.set.MaxFlows == 0 {
 		if len(c.out) >= maxWaiting {
-			c.lost++
+			c.lost.Add(1)
 			return true
 		}
 		c.append(&entry{f, n, t.Now, t.Now}, t.Now, endedActive)
@@ -167,7 +186,7 @@ func (c *Cache) Packet(t *action.Taken) bool {
 	full := uint64(c.order.Len()) >= uint64(c.set.MaxFlows)
 	if full {
 		if len(c.out) >= maxWaiting {
-			c.lost++
+			c.lost.Add(1)
 			return true
 		}
 		c.export(c.order.Front(), t.Now, endedLack)
@@ -217,7 +236,7 @@ func (c *Cache) take(now time.Time) [][]byte {
 	if c.fresh || now.Sub(c.told) >= cmp.Or(c.set.Templates, Interval) {
 		c.told, first = now, c.templates(now)
 	}
-	if c.fresh || now.Sub(c.counted) >= cmp.Or(c.set.Stats, Interval) {
+	if c.process != 0 && (c.fresh || now.Sub(c.counted) >= cmp.Or(c.set.Stats, Interval)) {
 		c.counted, first = now, append(first, c.stats(now))
 	}
 	c.fresh = false
@@ -306,8 +325,8 @@ func (c *Cache) stats(now time.Time) []byte {
 	closeSet(b, 0)
 	at := len(b)
 	b = set(b, statsTemplate)
-	b = be.AppendUint32(b, 1)
-	b = be.AppendUint64(b, c.lost)
+	b = be.AppendUint32(b, c.process)
+	b = be.AppendUint64(b, c.lost.Load())
 	closeSet(b, at)
 	defer func() { c.sequence0++ }()
 	return message(b, now, c.sequence0, 0)

@@ -16,6 +16,11 @@
 // itself. Both times can be set, by keys of other_config that are named as the
 // columns that later releases of Open vSwitch have for them.
 //
+// FlowExporter does the same for packets that single flows sample, whose
+// actions name the collectors, the observation domain and the point. Each
+// domain has a cache, templates and numbers of its own, and the limit of flows
+// holds for each; the C switch sends the templates of one domain only.
+//
 // # Caveats
 //
 // A template is there for each kind of record: with or without a second

@@ -161,6 +161,7 @@ type id struct {
 	tpSrc     uint16
 	tpDst     uint16
 	icmpTC    [2]uint8
+	point     uint32                 // beside Settings.Point, which is 0 where this is not
 	tunnels   unique.Handle[tunnels] // zero for none; keys beyond 128 bytes are slow
 }
 
@@ -341,7 +342,7 @@ func (c *Cache) appendRecord(b []byte, f *id, n, all *counters, first, last, exp
 		b = appendString(b, p.Name)
 		b = appendString(b, "")
 	}
-	b = be.AppendUint32(b, c.set.Point)
+	b = be.AppendUint32(b, c.set.Point|f.point)
 	direction := uint8(0)
 	if f.egress {
 		direction = 1

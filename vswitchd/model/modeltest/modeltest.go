@@ -7,6 +7,7 @@
 //	iface p1 type=internal ofport_request=7
 //	bond br0 b0 p2 p3 bond_mode=balance-slb
 //	netflow br0 targets=192.0.2.1:2055 active_timeout=60
+//	samples br0 5 targets=192.0.2.1:4739
 //	mirror br0 m1 select_all=true
 //	select m1 output_port=p1 select_src_port=p2,p3
 //	qos p1 type=linux-htb other_config:max-rate=1000000
@@ -39,7 +40,8 @@ type DB struct {
 	ifaces  map[string]*vswitch.Interface
 	flows   map[string]*vswitch.NetFlow // by bridge
 	sflows  map[string]*vswitch.SFlow   // by bridge
-	ipfixs  map[string]*vswitch.IPFIX   // by bridge
+	ipfixs  map[string]*vswitch.IPFIX   // by bridge, and by "bridge/id" those of sets
+	sets    map[string]*vswitch.FlowSampleCollectorSet
 	mirrors map[string]*vswitch.Mirror
 	qos     map[string]*vswitch.QoS // by port
 	queues  []*vswitch.Queue
@@ -55,6 +57,7 @@ func New() *DB {
 		flows:   make(map[string]*vswitch.NetFlow),
 		sflows:  make(map[string]*vswitch.SFlow),
 		ipfixs:  make(map[string]*vswitch.IPFIX),
+		sets:    make(map[string]*vswitch.FlowSampleCollectorSet),
 		mirrors: make(map[string]*vswitch.Mirror),
 		qos:     make(map[string]*vswitch.QoS),
 		made:    make(map[string]int),
@@ -77,7 +80,7 @@ func (db *DB) Do(line string) error {
 		return nil
 	}
 	verb, words := words[0], words[1:]
-	need := map[string]int{"open": 0, "bridge": 1, "port": 2, "iface": 1, "bond": 2, "netflow": 1, "sflow": 1, "ipfix": 1, "mirror": 2, "select": 2, "qos": 1, "queue": 2, "del": 1}
+	need := map[string]int{"open": 0, "bridge": 1, "port": 2, "iface": 1, "bond": 2, "netflow": 1, "sflow": 1, "ipfix": 1, "samples": 2, "mirror": 2, "select": 2, "qos": 1, "queue": 2, "del": 1}
 	n, known := need[verb]
 	if !known || len(words) < n {
 		return fmt.Errorf("do not understand %q", line)
@@ -120,6 +123,16 @@ func (db *DB) Do(line string) error {
 		db.ipfixs[words[0]] = f
 		db.bridge(words[0]).IPFIX = &f.UUID
 		return set(f, words[1:])
+	case "samples":
+		id, err := strconv.Atoi(words[1])
+		if err != nil {
+			return err
+		}
+		f := &vswitch.IPFIX{UUID: db.uuid("IPFIX", words[0]+"/"+words[1])}
+		db.ipfixs[words[0]+"/"+words[1]] = f
+		s := &vswitch.FlowSampleCollectorSet{UUID: db.uuid("Flow_Sample_Collector_Set", words[0]+"/"+words[1]), ID: id, Bridge: db.bridge(words[0]).UUID, IPFIX: &f.UUID}
+		db.sets[s.UUID] = s
+		return set(f, words[2:])
 	case "mirror":
 		return set(db.mirror(words[0], words[1]), words[2:])
 	case "select":
@@ -256,6 +269,7 @@ func (db *DB) Snapshot() *model.Snapshot {
 		NetFlows:   make(map[string]*vswitch.NetFlow),
 		SFlows:     make(map[string]*vswitch.SFlow),
 		IPFIXs:     make(map[string]*vswitch.IPFIX),
+		Collectors: make(map[string]*vswitch.FlowSampleCollectorSet),
 		Mirrors:    make(map[string]*vswitch.Mirror),
 		QoS:        make(map[string]*vswitch.QoS),
 		Queues:     make(map[string]*vswitch.Queue),
@@ -283,6 +297,9 @@ func (db *DB) Snapshot() *model.Snapshot {
 	}
 	for _, f := range db.sflows {
 		s.SFlows[f.UUID] = clone(f)
+	}
+	for _, f := range db.sets {
+		s.Collectors[f.UUID] = clone(f)
 	}
 	for _, f := range db.ipfixs {
 		s.IPFIXs[f.UUID] = clone(f)
