@@ -54,7 +54,8 @@ type FlowSample struct {
 	Direction          string // "ingress", "egress", or "" where Output decides
 }
 
-// A Tunnel is what a sample says of one. The zero value is none.
+// A Tunnel is what a sample says of one. The zero value is none, and one with a
+// Name only a tunnel over IPv6.
 type Tunnel struct {
 	Name     string // of the interface, one of several that share a port
 	Kind     tunnel.Kind

@@ -92,7 +92,11 @@ func (w *walk) arrives(list []*iface) *iface {
 	if best != nil && best.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*received)(best.Counters))
 	}
-	if best != nil && src.Is4() { // of others exporters have no words
+	switch {
+	case best == nil:
+	case !src.Is4(): // exporters have no words for its headers
+		w.from = action.Tunnel{Name: best.Name}
+	default:
 		t := best.Tunnel
 		w.from = action.Tunnel{Name: best.Name, Kind: t.Kind, Src: src.As4(), Dst: dst.As4(), TOS: k.TunTOS, Port: t.Port,
 			HasKey: k.TunFlg&flow.TunKey != 0, Key: uint32(k.TunID)}
@@ -335,7 +339,7 @@ func (w *walk) through(br *bridge, i *iface, h tunnel.Header) {
 	if i.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*sent)(i.Counters))
 	}
-	var to action.Tunnel
+	to := action.Tunnel{Name: i.Name}
 	if h.Dst.Is4() {
 		to = action.Tunnel{Name: i.Name, Kind: h.Kind, Src: h.Src.As4(), Dst: h.Dst.As4(), TOS: h.TOS, Port: h.Port, HasKey: h.HasKey || h.Kind != tunnel.GRE, Key: h.Key}
 	}

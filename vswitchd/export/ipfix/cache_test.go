@@ -306,6 +306,7 @@ func TestTunnels(t *testing.T) {
 		{"no IP", true, arp, action.IPFIX{Output: 9, From: gre, To: vxlan},
 			" 259: 82=7432 82=7431 893=0101025c 894=01010258 895=11 896=0000 897=12b5 891=01 892=00007b 2=0000000000000001\n"},
 		{"a kind without a number", true, udp4, action.IPFIX{Output: action.NoOutput, From: erspan}, " 284: 82=7433 2=0000000000000001\n"},
+		{"over IPv6", true, udp4, action.IPFIX{Output: 9, From: action.Tunnel{Name: "t4"}, To: action.Tunnel{Name: "t5"}}, " 285: 82=7434 82=7435 2=0000000000000001\n"},
 		{"not wanted", false, udp4, action.IPFIX{Output: action.NoOutput, From: vxlan}, " 284: 82=7431 2=0000000000000001\n"},
 	} {
 		s := settings()

@@ -174,7 +174,7 @@ type tunnels struct {
 
 // tunnelled says what a cookie tells of tunnels.
 func (f *id) tunnelled(cookie *action.IPFIX, port uint16, wanted bool) {
-	if cookie.From.Kind == 0 && cookie.To.Kind == 0 {
+	if cookie.From.Name == "" && cookie.To.Name == "" {
 		return
 	}
 	u := tunnels{in: cookie.From.Name, out: cookie.To.Name}
