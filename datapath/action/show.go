@@ -3,6 +3,7 @@ package action
 import (
 	"fmt"
 	"math"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -54,12 +55,11 @@ type FlowSample struct {
 	Direction          string // "ingress", "egress", or "" where Output decides
 }
 
-// A Tunnel is what a sample says of one. The zero value is none, and one with a
-// Name only a tunnel over IPv6.
+// A Tunnel is what a sample says of one. The zero value is none.
 type Tunnel struct {
 	Name     string // of the interface, one of several that share a port
 	Kind     tunnel.Kind
-	Src, Dst [4]byte // of the outer header
+	Src, Dst netip.Addr // of the outer header
 	TOS      uint8
 	Port     uint16 // of UDP, the destination's
 	HasKey   bool

@@ -92,13 +92,9 @@ func (w *walk) arrives(list []*iface) *iface {
 	if best != nil && best.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*received)(best.Counters))
 	}
-	switch {
-	case best == nil:
-	case !src.Is4(): // exporters have no words for its headers
-		w.from = action.Tunnel{Name: best.Name}
-	default:
+	if best != nil {
 		t := best.Tunnel
-		w.from = action.Tunnel{Name: best.Name, Kind: t.Kind, Src: src.As4(), Dst: dst.As4(), TOS: k.TunTOS, Port: t.Port,
+		w.from = action.Tunnel{Name: best.Name, Kind: t.Kind, Src: src, Dst: dst, TOS: k.TunTOS, Port: t.Port,
 			HasKey: k.TunFlg&flow.TunKey != 0, Key: uint32(k.TunID)}
 	}
 	return best
@@ -339,10 +335,7 @@ func (w *walk) through(br *bridge, i *iface, h tunnel.Header) {
 	if i.Counters != nil {
 		w.res.Credit = append(w.res.Credit, (*sent)(i.Counters))
 	}
-	to := action.Tunnel{Name: i.Name}
-	if h.Dst.Is4() {
-		to = action.Tunnel{Name: i.Name, Kind: h.Kind, Src: h.Src.As4(), Dst: h.Dst.As4(), TOS: h.TOS, Port: h.Port, HasKey: h.HasKey || h.Kind != tunnel.GRE, Key: h.Key}
-	}
+	to := action.Tunnel{Name: i.Name, Kind: h.Kind, Src: h.Src, Dst: h.Dst, TOS: h.TOS, Port: h.Port, HasKey: h.HasKey || h.Kind != tunnel.GRE, Key: h.Key}
 	w.sampleLeaving(i, to)
 	push := []action.Action{action.TunnelPush{Header: h, Port: i.No, Out: local.No}}
 	if w.snaplen > 0 {

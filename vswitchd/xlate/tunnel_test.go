@@ -262,8 +262,8 @@ func TestTunnelSamples(t *testing.T) {
 		}
 		return list
 	}
-	away := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92}, TOS: 1, Port: 4789, HasKey: true, Key: 123}
-	back := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, TOS: 4, Port: 4789, HasKey: true, Key: 123}
+	away := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.92"), TOS: 1, Port: 4789, HasKey: true, Key: 123}
+	back := action.Tunnel{Name: "t0", Kind: tunnel.VXLAN, Src: netip.MustParseAddr("1.1.2.92"), Dst: netip.MustParseAddr("1.1.2.88"), TOS: 4, Port: 4789, HasKey: true, Key: 123}
 	same := func(what string, got []action.Cookie, want ...action.Cookie) {
 		t.Helper()
 		if !slices.Equal(got, want) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -288,8 +289,10 @@ func BenchmarkPacket(b *testing.B) {
 // the one that it goes into on its way out, unless that is not wanted; the
 // ports are the tunnels' interfaces.
 func TestTunnels(t *testing.T) {
-	vxlan := action.Tunnel{Name: "t1", Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, Port: 4789, HasKey: true, Key: 123}
-	gre := action.Tunnel{Name: "t2", Kind: tunnel.GRE, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 93}, HasKey: true, Key: 0x12345678}
+	vxlan := action.Tunnel{Name: "t1", Kind: tunnel.VXLAN, Src: netip.MustParseAddr("1.1.2.92"), Dst: netip.MustParseAddr("1.1.2.88"), Port: 4789, HasKey: true, Key: 123}
+	gre := action.Tunnel{Name: "t2", Kind: tunnel.GRE, Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.93"), HasKey: true, Key: 0x12345678}
+	six := vxlan
+	six.Name, six.Src, six.Dst = "t4", netip.MustParseAddr("fd00::92"), netip.MustParseAddr("fd00::88")
 	erspan := action.Tunnel{Name: "t3", Kind: tunnel.ERSPAN}
 	for _, x := range []struct {
 		name    string
@@ -306,7 +309,7 @@ func TestTunnels(t *testing.T) {
 		{"no IP", true, arp, action.IPFIX{Output: 9, From: gre, To: vxlan},
 			" 259: 82=7432 82=7431 893=0101025c 894=01010258 895=11 896=0000 897=12b5 891=01 892=00007b 2=0000000000000001\n"},
 		{"a kind without a number", true, udp4, action.IPFIX{Output: action.NoOutput, From: erspan}, " 284: 82=7433 2=0000000000000001\n"},
-		{"over IPv6", true, udp4, action.IPFIX{Output: 9, From: action.Tunnel{Name: "t4"}, To: action.Tunnel{Name: "t5"}}, " 285: 82=7434 82=7435 2=0000000000000001\n"},
+		{"over IPv6", true, udp4, action.IPFIX{Output: 9, From: six, To: six}, " 285: 82=7434 82=7434 2=0000000000000001\n"},
 		{"not wanted", false, udp4, action.IPFIX{Output: action.NoOutput, From: vxlan}, " 284: 82=7431 2=0000000000000001\n"},
 	} {
 		s := settings()

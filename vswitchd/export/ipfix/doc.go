@@ -31,7 +31,8 @@
 // the way out of that which it goes into (where the source port of UDP is not
 // known, and 0). The C switch has no record of packets that leave through a
 // tunnel of its own, and 0 for Geneve's protocol. ERSPAN has no number among
-// those of tunnelType, and is left out in both.
+// those of tunnelType, and the addresses are those of IPv4 only: ERSPAN and
+// tunnels over IPv6 are left out in both.
 //
 // Other than in the C switch the "total" counters of a record are those of its
 // flow since the record was begun, and equal the "delta" ones: there they are

@@ -182,7 +182,7 @@ func (f *id) tunnelled(cookie *action.IPFIX, port uint16, wanted bool) {
 	if f.egress {
 		t, port = &cookie.To, 0 // which is chosen later
 	}
-	if f.tunnel = wanted && tunnelType(t.Kind) != 0; f.tunnel {
+	if f.tunnel = wanted && tunnelType(t.Kind) != 0 && t.Src.Is4(); f.tunnel {
 		u.told, u.port = *t, port
 	}
 	f.tunnels = unique.Make(u)
@@ -377,7 +377,7 @@ func (c *Cache) appendRecord(b []byte, f *id, n, all *counters, first, last, exp
 	}
 	if f.tunnel {
 		t := &through.told
-		b = append(append(b, t.Src[:]...), t.Dst[:]...)
+		b = append(append(b, t.Src.AsSlice()...), t.Dst.AsSlice()...)
 		b = append(b, t.Kind.Proto())
 		b = be.AppendUint16(be.AppendUint16(b, through.port), t.Port)
 		b = append(b, tunnelType(t.Kind))

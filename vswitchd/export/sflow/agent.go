@@ -117,7 +117,7 @@ func (a *Agent) Flow(t *action.Taken) bool {
 	vlan, priority := tag(frame)
 
 	before := len(a.full)
-	start := a.begin(sampleFlow, 240+len(head))
+	start := a.begin(sampleFlow, 288+len(head))
 	b := a.samples
 	b = words(b, a.flows, source, a.set.Rate, a.pool, a.drops, a.ifindex[t.In], c.Output, 2+tunnelRecords(&c.From)+tunnelRecords(&c.To))
 	b = words(b, recordSwitch, 16, vlan, priority, uint32(c.TCI&flow.VLANVIDMask), uint32(c.TCI>>13))
@@ -153,8 +153,12 @@ func appendTunnel(b []byte, t *action.Tunnel, port uint16, vni, outer uint32) []
 	if t.HasKey {
 		b = words(b, vni, 4, t.Key)
 	}
-	b = words(b, outer, 32, 0, uint32(t.Kind.Proto())) // 0: the length is not known
-	b = append(append(b, t.Src[:]...), t.Dst[:]...)
+	size := uint32(32)
+	if !t.Src.Is4() {
+		outer, size = outer+forIPv6, 56
+	}
+	b = words(b, outer, size, 0, uint32(t.Kind.Proto())) // 0: the length is not known
+	b = append(append(b, t.Src.AsSlice()...), t.Dst.AsSlice()...)
 	return words(b, uint32(port), uint32(t.Port), 0, uint32(t.TOS)) // 0: flags of TCP
 }
 
@@ -175,8 +179,9 @@ const (
 
 	recordHeader        = 1 // of flow samples
 	recordSwitch        = 1001
-	recordTunnelEgress  = 1023 // of IPv4
+	recordTunnelEgress  = 1023 // over IPv4
 	recordTunnelIngress = 1024
+	forIPv6             = 2 // is between those and the ones over IPv6
 	recordVNIEgress     = 1029
 	recordVNIIngress    = 1030
 

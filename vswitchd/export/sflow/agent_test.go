@@ -221,13 +221,16 @@ func BenchmarkFlow(b *testing.B) {
 func TestTunnels(t *testing.T) {
 	a := NewAgent(boot)
 	a.Configure(settings(), netip.MustParseAddr("10.1.2.3"))
-	vxlan := action.Tunnel{Kind: tunnel.VXLAN, Src: [4]byte{1, 1, 2, 92}, Dst: [4]byte{1, 1, 2, 88}, TOS: 4, Port: 4789, HasKey: true, Key: 123}
-	gre := action.Tunnel{Kind: tunnel.GRE, Src: [4]byte{1, 1, 2, 88}, Dst: [4]byte{1, 1, 2, 92}}
+	vxlan := action.Tunnel{Kind: tunnel.VXLAN, Src: netip.MustParseAddr("1.1.2.92"), Dst: netip.MustParseAddr("1.1.2.88"), TOS: 4, Port: 4789, HasKey: true, Key: 123}
+	gre := action.Tunnel{Kind: tunnel.GRE, Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.92")}
 	x := taken(t, udp, 200, action.SFlow{Output: 22, From: vxlan})
 	x.TunnelPort = 5555
 	a.Flow(x)
 	a.Flow(taken(t, udp, 200, action.SFlow{Output: 0x80000001, To: gre}))
 	a.Flow(taken(t, udp, 200, action.SFlow{Output: 0x80000001, To: vxlan}))
+	six := vxlan
+	six.Src, six.Dst = netip.MustParseAddr("fd00::92"), netip.MustParseAddr("fd00::88")
+	a.Flow(taken(t, udp, 200, action.SFlow{Output: 22, From: six, To: six}))
 	text := decode(t, a.Run(at(1000)))
 	var got []string
 	for _, line := range strings.Split(text, "\n") {
@@ -242,6 +245,8 @@ func TestTunnels(t *testing.T) {
 		"record 1029: 0000007b",
 		"record 1023: 0000000000000011" + "0101025c01010258" + "00000000000012b5" + "0000000000000004",
 	}
+	const outer6 = "0000000000000011" + "fd000000000000000000000000000092fd000000000000000000000000000088" + "00000000000012b5" + "0000000000000004"
+	want = append(want, "record 1030: 0000007b", "record 1026: "+outer6, "record 1029: 0000007b", "record 1025: "+outer6)
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
@@ -250,7 +255,7 @@ func TestTunnels(t *testing.T) {
 	s := settings()
 	s.Header = MaxHeader
 	a.Configure(s, netip.MustParseAddr("2001:db8::1"))
-	x = taken(t, udp, 1400, action.SFlow{From: vxlan, To: vxlan})
+	x = taken(t, udp, 1400, action.SFlow{From: six, To: six})
 	a.Flow(x)
 	if text := decode(t, a.Run(at(2000))); strings.Count(text, "  record") != 4 {
 		t.Errorf("%s", text)

@@ -26,6 +26,7 @@
 //
 // The C switch has the bytes of a tunnel's UDP ports in the wrong order, 0 for
 // the protocol of an ERSPAN tunnel that a packet came out of, and no key of one
-// that it goes into; ours are right. Neither knows the source port of UDP on the way into a tunnel, nor
+// that it goes into; ours are right. Of tunnels over IPv6 it tells nothing, or
+// zeros. Neither knows the source port of UDP on the way into a tunnel, nor
 // the length of the outer packet.
 package sflow
