@@ -202,12 +202,22 @@ func (e *Engine) Close() error {
 		return nil
 	}
 	e.closed = true
-	var errs []error
-	for no, m := range *e.ports.Load() {
+	ports := *e.ports.Load()
+	e.ports.Store(new([]*member))
+	errs := make([]error, len(ports))
+	// The kernel takes some ten milliseconds for each, most of which it waits.
+	var closing sync.WaitGroup
+	room := make(chan struct{}, 64)
+	for no, m := range ports {
 		if m != nil {
-			errs = append(errs, e.remove(flow.PortNo(no), m))
+			room <- struct{}{}
+			closing.Go(func() {
+				errs[no] = e.end(m)
+				<-room
+			})
 		}
 	}
+	closing.Wait()
 	close(e.stop)
 	<-e.stopped
 	e.Flush()

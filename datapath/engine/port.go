@@ -100,6 +100,11 @@ func (e *Engine) remove(no flow.PortNo, m *member) error {
 		all = all[:len(all)-1]
 	}
 	e.ports.Store(&all)
+	return e.end(m)
+}
+
+// end closes a port that is not among the engine's any more.
+func (e *Engine) end(m *member) error {
 	m.failed.Store(true) // what comes now was asked for
 	err := m.port.Close()
 	<-m.done

@@ -296,8 +296,8 @@ func (s *Switch) close() {
 	} else {
 		s.applier.Unshape()
 	}
+	_ = s.engine.Close() // all ports at once
 	s.applier.Close()
-	_ = s.engine.Close()
 	s.closeOffload()
 	s.flows.close()
 	if s.links != nil {
