@@ -30,9 +30,9 @@ test: setup-test build ## install what the tests need, then run them all with -r
 	@tools/lint/test
 	@$(MAKE) --no-print-directory fuzz
 
-test-services: setup-test ## bonds, LACP, spanning trees, mirrors, QoS and tunnels, with the switches at the other ends
+test-services: setup-test ## bonds, LACP, spanning trees, faults, mirrors, QoS, exporters and tunnels, with the switches and collectors at the other ends
 	$(GO) test -race ./vswitchd/bond ./vswitchd/lacp ./vswitchd/bfd ./vswitchd/cfm ./vswitchd/lldp ./vswitchd/bpdu ./vswitchd/stp ./vswitchd/rstp ./datapath/shape ./vswitchd/qos ./datapath/tunnel ./vswitchd/underlay
-	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance|QoS|Tunnel|BFD|CFM|LLDP' ./vswitchd/daemon ./vswitchd/xlate ./datapath/engine
+	$(GO) test -race -v -run 'Bond|Ring|Mirror|Balance|QoS|Tunnel|BFD|CFM|LLDP|Export|NetFlow|FlowSamples|Sampled|Pmacct' ./vswitchd/daemon ./vswitchd/xlate ./datapath/engine
 
 fuzz: ## run every fuzz target for FUZZTIME (3s)
 	@tools/lint/fuzz $(FUZZTIME)

@@ -138,10 +138,10 @@ func ShortTemp(t testing.TB) string {
 	return dir
 }
 
-// Await polls for something another process does, for at most ten seconds.
+// Await polls for something another process does, for at most a minute.
 func Await(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(60 * time.Second); !ok(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}
