@@ -164,10 +164,12 @@ func Queued(t testing.TB, port int) uint64 {
 	return n
 }
 
-// queue looks for the port in /proc/net/udp (proc(5)).
+// queue looks for the port in the table of the calling thread's network
+// namespace (proc(5)): /proc/net is that of the process's first thread, which a
+// test may have taken elsewhere.
 func queue(t testing.TB, port int) (bytes uint64, open bool) {
 	t.Helper()
-	raw, err := os.ReadFile("/proc/net/udp")
+	raw, err := os.ReadFile("/proc/thread-self/net/udp")
 	if err != nil {
 		t.Skip(err)
 	}
