@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"time"
 
 	"govs/datapath/drop"
@@ -216,39 +217,24 @@ func (v *services) configure(now time.Time) {
 			delete(v.trees, name)
 		}
 	}
-	for name := range v.bfd {
-		if !watched[name] {
-			delete(v.bfd, name)
-		}
-	}
-	for name := range v.cfm {
-		if !managed[name] {
-			delete(v.cfm, name)
-		}
-	}
-	for name := range v.lldp {
-		if !speaks[name] {
-			delete(v.lldp, name)
-		}
-	}
+	keep(v.bfd, watched)
+	keep(v.cfm, managed)
+	keep(v.lldp, speaks)
 	for port := range v.attached {
 		if !attached[port] {
 			delete(v.attached, port)
 			delete(v.trunks, port)
 		}
 	}
-	for name := range v.lacp {
-		if !aggregated[name] {
-			delete(v.lacp, name)
-		}
-	}
-	for name := range v.bonds {
-		if !bonded[name] {
-			delete(v.bonds, name)
-		}
-	}
+	keep(v.lacp, aggregated)
+	keep(v.bonds, bonded)
 	v.pruneMirrors()
 	v.run(now)
+}
+
+// keep forgets the state machines that are not wanted any more.
+func keep[T any](machines map[string]T, wanted map[string]bool) {
+	maps.DeleteFunc(machines, func(name string, _ T) bool { return !wanted[name] })
 }
 
 // run does what is to be done now, and says whether packets go other ways
