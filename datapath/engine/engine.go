@@ -97,8 +97,11 @@ type Engine struct {
 	meters  atomic.Pointer[map[uint32]*sharedMeter] // never changed in place
 	drops   drop.Log
 	sources atomic.Uint32 // SourcePorts: the first in the upper half
-	sequels sync.Map      // sequel to *atomic.Uint32
-	count   [countShards]counters
+	seq     struct {
+		sync.Mutex
+		next map[sequel]uint32 // of tunnels whose packets have numbers
+	}
+	count [countShards]counters
 
 	gen     atomic.Uint64 // counts Changed
 	kick    chan struct{} // asks the revalidator for a run; capacity one
@@ -141,6 +144,7 @@ func New(o Options) *Engine {
 	e.SetMaxIdle(o.MaxIdle)
 	e.SetVLANLimit(o.VLANLimit)
 	e.SetSourcePorts(FirstSource, LastSource)
+	e.seq.next = make(map[sequel]uint32)
 	e.hand.w = newWorker(e, nil)
 	go e.revalidator()
 	return e

@@ -3,7 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"net/netip"
-	"sync/atomic"
 
 	"govs/datapath/action"
 	"govs/datapath/drop"
@@ -49,11 +48,11 @@ type sequel struct {
 // section 2.2).
 func (e *Engine) nextSeq(h *tunnel.Header) uint32 {
 	at := sequel{h.Kind, h.Src, h.Dst, h.Key}
-	n, ok := e.sequels.Load(at)
-	if !ok {
-		n, _ = e.sequels.LoadOrStore(at, new(atomic.Uint32))
-	}
-	return n.(*atomic.Uint32).Add(1) - 1
+	e.seq.Lock()
+	defer e.seq.Unlock()
+	n := e.seq.next[at]
+	e.seq.next[at] = n + 1
+	return n
 }
 
 // encapsulate carries out a TunnelPush, and the rest of the actions with what

@@ -85,6 +85,19 @@ func packed(t testing.TB, h *Header) []byte {
 	return b
 }
 
+// TestAllocates: headers are put on and read without an allocation.
+func TestAllocates(t *testing.T) {
+	for _, c := range headers {
+		h, b := c.h, packed(t, &c.h)
+		if n := testing.AllocsPerRun(100, func() { h.Put(b, 40000, 9, 77) }); n != 0 {
+			t.Errorf("%s: put on with %v allocations", c.text, n)
+		}
+		if n := testing.AllocsPerRun(100, func() { _, _ = Parse(b, h.Kind, false) }); n != 0 {
+			t.Errorf("%s: read with %v allocations", c.text, n)
+		}
+	}
+}
+
 func TestThereAndBack(t *testing.T) {
 	for _, c := range headers {
 		b := packed(t, &c.h)

@@ -21,6 +21,7 @@ type wire struct {
 	down    func(w *wire)
 	txOff   bool // the hosts' offloads are off
 	dummies bool // ports are dummies, and there are none to begin with
+	bare    bool // there are no bridges to begin with
 	o       options
 	dir     string
 	results map[resultKey][]float64
@@ -290,7 +291,7 @@ func (w *wire) startSwitch(bin string, config ...string) error {
 	if config != nil {
 		steps = append(steps, append(append(vsctl, "--no-wait", "set", "Open_vSwitch", "."), config...))
 	}
-	if w.pairs > 0 { // its caller makes the bridges
+	if w.bare {
 		return w.all(append(steps, []string{filepath.Join(bin, "ovs-vswitchd"), w.db(), "--detach", "--pidfile", "--log-file"}))
 	}
 	if w.dummies {

@@ -24,7 +24,7 @@ const farNS = "far"
 // c2 leads to d2 through a bridge of the kernel's, and can be cut there without
 // either end seeing it.
 func (w *wire) two(bin string, config ...string) error {
-	w.far = &wire{name: w.name, o: w.o, dir: filepath.Join(w.dir, farNS), ns: farNS, pairs: w.pairs}
+	w.far = &wire{name: w.name, o: w.o, dir: filepath.Join(w.dir, farNS), ns: farNS, bare: true}
 	steps := []string{"ip netns add " + farNS, "ip link set p1 netns " + farNS, "ip -n " + farNS + " link set p1 up", "ip -n " + farNS + " link set lo up"}
 	for i := range 2 {
 		steps = append(steps, fmt.Sprintf("ip link add c%d type veth peer name d%d netns %s", i, i, farNS))
@@ -81,10 +81,10 @@ func (w *wire) both(words ...string) error {
 // twos are pairs of switches of the same kind.
 func twos() []*wire {
 	return []*wire{
-		{name: "govs", up: (*wire).twoGovs, down: (*wire).stopTwo, pairs: 1},
-		{name: "govs, user", up: (*wire).twoGovsUser, down: (*wire).stopTwo, pairs: 1},
-		{name: "C, tx off", up: (*wire).twoC, down: (*wire).stopTwo, pairs: 1, txOff: true},
-		{name: "C, default", up: (*wire).twoC, down: (*wire).stopTwo, pairs: 1},
+		{name: "govs", up: (*wire).twoGovs, down: (*wire).stopTwo, pairs: 1, bare: true},
+		{name: "govs, user", up: (*wire).twoGovsUser, down: (*wire).stopTwo, pairs: 1, bare: true},
+		{name: "C, tx off", up: (*wire).twoC, down: (*wire).stopTwo, pairs: 1, bare: true, txOff: true},
+		{name: "C, default", up: (*wire).twoC, down: (*wire).stopTwo, pairs: 1, bare: true},
 	}
 }
 

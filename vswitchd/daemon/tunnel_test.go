@@ -110,6 +110,7 @@ func TestTunnels(t *testing.T) {
 		{"gre", "C", []string{"options:key=456"}, over6},
 		{"geneve", "C", []string{"options:key=7"}, over6},
 		{"ip6erspan", "ours", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}, over6},
+		{"vxlan", "C", []string{"options:key=5", "options:exts=gpe"}, ""},
 		{"vxlan", "Linux", []string{"options:key=5"}, over6},
 	} {
 		name := test.kind + " " + test.peer

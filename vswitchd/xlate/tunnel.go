@@ -175,8 +175,8 @@ func (w *walk) hear(br *bridge) {
 func (w *walk) hearND(br *bridge) {
 	net := br.index.Underlay.Net
 	k := w.key
-	w.mask.Add(flow.TPSrc | flow.TPDst)
-	if k.TPDst != 0 || k.Frag != 0 {
+	w.mask.Add(flow.TPSrc | flow.TPDst | flow.TTL)
+	if k.TPDst != 0 || k.Frag != 0 || k.TTL != 255 { // 255: it was not routed
 		return
 	}
 	switch k.TPSrc {
