@@ -47,6 +47,7 @@ func TestTextAndBack(t *testing.T) {
 			"ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x2000,proto=0x6558),key=0x1c8)),out_port(100)),1),2": {
 			Clone{[]Action{TunnelPush{tunnel.Header{Kind: tunnel.GRE, EthDst: [6]byte{5: 1}, EthSrc: [6]byte{5: 2}, Src: netip.MustParseAddr("1.1.2.88"), Dst: netip.MustParseAddr("1.1.2.92"),
 				TTL: 64, DF: true, HasKey: true, Key: 456}, 2, 100}, Output{1}}}, Output{2}},
+		"push_eth(src=50:54:00:00:00:01,dst=00:00:00:00:00:00),2,pop_eth": {PushEth{Src: [6]byte{0x50, 0x54, 5: 1}}, Output{2}, PopEth{}},
 		"drop(drop_action_vlan)": {Drop{drop.BadVLAN}},
 	} {
 		if got := Join(list); got != text {
@@ -84,16 +85,19 @@ func TestNames(t *testing.T) {
 
 func TestParseRefuses(t *testing.T) {
 	for text, want := range map[string]string{
-		"":                               ": unknown action or port",
-		"veth0":                          "veth0: unknown action or port",
-		"set(eth(src=1))":                `set: src: "1" is no Ethernet address`,
-		"set(ipv4(proto=1))":             "set: ipv4(proto=1): a field that cannot be set",
-		"set(vlan(vid=1))":               "set: vlan(vid=1): not a header of which fields are set",
-		"set(skb_priority(1)":            `set: skb_priority: bad value "1"`,
-		"set(skb_priority(x))":           `set: skb_priority: bad value "x"`,
-		"set(skb_priority(0x100000000))": `set: skb_priority: bad value "0x100000000"`,
-		"pop_mpls()":                     "pop_mpls: : unknown or repeated argument",
-		"push_mpls(label=1)":             "push_mpls: label=1: an argument is missing",
+		"":                                ": unknown action or port",
+		"veth0":                           "veth0: unknown action or port",
+		"set(eth(src=1))":                 `set: src: "1" is no Ethernet address`,
+		"set(ipv4(proto=1))":              "set: ipv4(proto=1): a field that cannot be set",
+		"set(vlan(vid=1))":                "set: vlan(vid=1): not a header of which fields are set",
+		"set(skb_priority(1)":             `set: skb_priority: bad value "1"`,
+		"set(skb_priority(x))":            `set: skb_priority: bad value "x"`,
+		"set(skb_priority(0x100000000))":  `set: skb_priority: bad value "0x100000000"`,
+		"push_eth(src=00:00:00:00:00:01)": "push_eth: src=00:00:00:00:00:01: not src=ADDRESS,dst=ADDRESS",
+		"push_eth()":                      "push_eth: : not src=ADDRESS,dst=ADDRESS",
+		"pop_eth()":                       "pop_eth: unknown action",
+		"pop_mpls()":                      "pop_mpls: : unknown or repeated argument",
+		"push_mpls(label=1)":              "push_mpls: label=1: an argument is missing",
 		"push_mpls(label=1,tc=0,ttl=0,bos=0,eth_type=0x800)": "push_mpls: eth_type 0x800 is none of MPLS",
 		"meter(x)":                       `meter: bad number "x"`,
 		"recirc()":                       `recirc: bad number ""`,

@@ -121,6 +121,10 @@ func parseOne(word string, resolve func(string) (flow.PortNo, bool), depth int) 
 	switch {
 	case word == "pop_vlan":
 		return PopVLAN{}, nil
+	case word == PopEth{}.String():
+		return PopEth{}, nil
+	case name == "push_eth" && call:
+		return parsePushEth(args)
 	case word == Userspace{}.String():
 		return Userspace{}, nil
 	case name == "userspace" && call:

@@ -95,6 +95,16 @@ func (w *worker) execute(p *packet.Packet, actions []action.Action) {
 			}
 		case action.PopVLAN:
 			popVLAN(p)
+		case action.PushEth:
+			if !p.Bare {
+				w.drop(drop.Rewrite, p, nil)
+				return
+			}
+			copy(p.Bytes(), a.Dst[:])
+			copy(p.Bytes()[6:], a.Src[:])
+			p.Bare = false
+		case action.PopEth:
+			p.Bare = true
 		case action.Set:
 			if a.Group == "skb_mark" {
 				w.key.PktMark = w.key.PktMark&^a.Mask.PktMark | a.Key.PktMark
@@ -201,9 +211,14 @@ func tags(b []byte) int {
 	return n
 }
 
-// output queues the packet for a port.
+// output queues the packet for a port. There are no ports for packets without
+// an Ethernet header.
 func (w *worker) output(p *packet.Packet, no flow.PortNo) {
 	to := w.e.member(no)
+	if p.Bare {
+		w.drop(drop.Rewrite, p, to)
+		return
+	}
 	if to == nil {
 		w.drop(drop.NoPort, p, nil)
 		return

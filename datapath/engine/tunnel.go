@@ -66,6 +66,9 @@ func (w *worker) encapsulate(p *packet.Packet, a *action.TunnelPush, shared bool
 	if out := w.e.member(a.Out); out != nil {
 		if n := out.port.State().MTU; n > 0 {
 			mtu = n - (a.Header.Len() - header.EthernetLen)
+			if p.Bare {
+				mtu += bareLen(p.Bytes())
+			}
 		}
 	}
 	o := packet.Fit(p, mtu)
@@ -106,6 +109,10 @@ func (w *worker) push(p *packet.Packet, a *action.TunnelPush, mtu, cut int, rest
 		w.drop(drop.Checksum, p, nil)
 		return
 	}
+	if p.Bare {
+		p.Pull(bareLen(p.Bytes()))
+		p.Bare = false
+	}
 	b := p.Push(a.Header.Len())
 	if b == nil {
 		w.drop(drop.Headroom, p, nil)
@@ -126,6 +133,9 @@ func (w *worker) push(p *packet.Packet, a *action.TunnelPush, mtu, cut int, rest
 		w.drop(drop.Pipeline, p, nil)
 	}
 }
+
+// bareLen is the length of an Ethernet header that does not travel.
+func bareLen(b []byte) int { return header.EthernetLen + header.VLANLen*tags(b) }
 
 // decapsulate carries out a TunnelPop.
 func (w *worker) decapsulate(p *packet.Packet, a *action.TunnelPop, shared bool) {
@@ -183,6 +193,12 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 		return
 	}
 	p.Pull(m.Len)
+	if m.Carries != 0 {
+		b := p.Push(header.EthernetLen)
+		clear(b[:12])
+		binary.BigEndian.PutUint16(b[12:], m.Carries)
+		p.Bare = true
+	}
 	if !o.NeedsCsum && !whole {
 		*o = packet.Offload{} // what was vouched for was the outer checksum
 	}

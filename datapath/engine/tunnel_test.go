@@ -179,3 +179,83 @@ func TestTunnelAside(t *testing.T) {
 		t.Errorf("into the tunnel: %+v", s)
 	}
 }
+
+// Packets lose their Ethernet headers on the way through a tunnel, and get others
+// behind it.
+func TestTunnelBare(t *testing.T) {
+	gre, gtpu := vxlan, vxlan
+	gre.Kind, gre.Port, gre.HasKey, gre.Carries = tunnel.GRE, 0, true, header.TypeIPv4
+	gtpu.Kind, gtpu.Port = tunnel.GTPU, 2152
+	pushEth := action.PushEth{Src: [6]byte{2, 5}, Dst: [6]byte{2, 6}}
+	for _, h := range []tunnel.Header{gre, gtpu} {
+		r := tunnelled(t, h, 1500)
+		r.table.set(func(k *flow.Key) (flow.Fields, []action.Action) {
+			switch {
+			case k.InPort == 1:
+				return 0, []action.Action{action.PopEth{}, action.TunnelPush{Header: h, Port: 3, Out: 2}, action.Output{Port: 2}}
+			case k.InPort == 2:
+				return 0, []action.Action{action.TunnelPop{Port: 3, Kind: h.Kind}}
+			case !k.Bare() || k.PacketType != flow.PacketTypeNS|header.TypeIPv4 || k.EthDst != [6]byte{} || k.EthSrc != [6]byte{}:
+				t.Errorf("%s: came out as %s", h.Kind, k)
+			}
+			return flow.PacketType, []action.Action{pushEth, action.Output{Port: 4}}
+		})
+		tagged, _ := flow.ComposeText(icmp)
+		tagged = append(append(append([]byte{}, tagged[:12]...), 0x81, 0, 0x60, 5), tagged[12:]...)
+		if err := r.ports[1].Receive(tagged); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.ports[1].ReceivePacket(segment(t, 10000, 1448)); err != nil {
+			t.Fatal(err)
+		}
+		r.wait(1)
+		out := r.ports[2].Sent()
+		for n, f := range out {
+			m, err := tunnel.Parse(f.Bytes, h.Kind, false)
+			if err != nil || m.Carries != header.TypeIPv4 || f.Bytes[m.Len] != 0x45 || len(f.Bytes) > 1514 {
+				t.Fatalf("%s: packet %d of %d bytes: %+v, %v", h.Kind, n, len(f.Bytes), m, err)
+			}
+			if err := r.ports[2].Receive(f.Bytes); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.wait(2)
+		// Without an Ethernet header there are 14 bytes more for data.
+		if size := len(out[1].Bytes); size < 1500 {
+			t.Errorf("%s: the first piece of the segment has %d bytes", h.Kind, size)
+		}
+		back := r.ports[4].Sent()
+		if len(back) != len(out) {
+			t.Fatalf("%s: %d packets came out of %d", h.Kind, len(back), len(out))
+		}
+		data := 0
+		for n, f := range back {
+			if [6]byte(f.Bytes) != pushEth.Dst || [6]byte(f.Bytes[6:]) != pushEth.Src || f.Bytes[12] != 8 || n > 0 && !valid(f.Bytes) {
+				t.Errorf("%s: packet %d came out as % x", h.Kind, n, f.Bytes[:34])
+			}
+			if n == 0 && !bytes.Equal(f.Bytes[14:], tagged[18:]) {
+				t.Errorf("%s: what was tagged came out as % x", h.Kind, f.Bytes)
+			}
+			if n > 0 {
+				data += len(f.Bytes) - 54
+			}
+		}
+		if data != 10000 {
+			t.Errorf("%s: %d bytes of data arrived", h.Kind, data)
+		}
+		r.drops(nil)
+	}
+	// No port takes a packet without a header, and a frame cannot get a second one.
+	for name, actions := range map[string][]action.Action{
+		"to a port": {action.PopEth{}, action.Output{Port: 4}},
+		"a second":  {pushEth, action.Output{Port: 4}},
+	} {
+		r := tunnelled(t, vxlan, 0)
+		r.table.set(func(*flow.Key) (flow.Fields, []action.Action) { return 0, actions })
+		r.receive(1, icmp)
+		if s := r.ports[4].Sent(); len(s) != 0 {
+			t.Errorf("%s: %+v", name, s)
+		}
+		r.drops(map[drop.Reason]uint64{drop.Rewrite: 1})
+	}
+}

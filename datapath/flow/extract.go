@@ -50,6 +50,9 @@ func ExtractTags(p *packet.Packet, in PortNo, tags int, k *Key) bool {
 		}
 	}
 	k.EthType = t
+	if p.Bare {
+		k.PacketType = PacketTypeNS | uint32(t)
+	}
 	switch t {
 	case header.TypeIPv4:
 		k.ipv4(b)

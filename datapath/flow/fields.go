@@ -36,6 +36,7 @@ const (
 	ARPTHA
 	NDTarget
 	Metadata
+	PacketType
 
 	// OuterTag and InnerTag are all of the two VLAN tags.
 	OuterTag = VLANTPID | VLANHas | VLANVID | VLANPCP
@@ -111,6 +112,8 @@ func (m *Mask) add(one Fields) {
 		fill(m.NDTarget[:])
 	case Metadata:
 		m.Metadata = ^uint64(0)
+	case PacketType:
+		m.PacketType = ^uint32(0)
 	}
 }
 

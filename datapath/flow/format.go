@@ -25,21 +25,26 @@ type Style struct {
 func Format(k *Key, m *Mask, s Style) string {
 	f := &formatter{k: k, m: m, all: s.All}
 	if s.All {
-		f.add("skb_priority(0/0)", "skb_mark(0/0)", "ct_state(0/0)", "ct_zone(0/0)", "ct_mark(0/0)", "ct_label(0/0)")
+		f.add("skb_priority(0/0)")
+	}
+	f.tunnel()
+	if s.All {
+		f.add("skb_mark(0/0)", "ct_state(0/0)", "ct_zone(0/0)", "ct_mark(0/0)", "ct_label(0/0)")
 	}
 	f.add(fmt.Sprintf("recirc_id(%s)", hexa(uint64(k.RecircID))))
 	if s.All {
 		f.add("dp_hash(0/0)")
 	}
-	f.tunnel()
 	in := fmt.Sprint(k.InPort)
 	if s.Name != nil {
 		if name := s.Name(k.InPort); name != "" {
 			in = name
 		}
 	}
-	f.add("in_port("+in+")", "packet_type(ns=0,id=0)")
-	f.group("eth", f.mac("src", k.EthSrc, m.EthSrc), f.mac("dst", k.EthDst, m.EthDst))
+	f.add("in_port("+in+")", fmt.Sprintf("packet_type(ns=%d,id=%s)", k.PacketType>>16, hexa(uint64(k.PacketType&0xffff))))
+	if !k.Bare() {
+		f.group("eth", f.mac("src", k.EthSrc, m.EthSrc), f.mac("dst", k.EthDst, m.EthDst))
+	}
 	closing := ""
 	for i, v := range k.VLAN {
 		if !v.Present() || m.VLAN[i].TCI&VLANPresent == 0 {

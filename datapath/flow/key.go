@@ -49,6 +49,13 @@ func (v VLAN) PCP() uint8 { return uint8(v.TCI >> 13) }
 // Present says whether there is a tag.
 func (v VLAN) Present() bool { return v.TCI&VLANPresent != 0 }
 
+// PacketTypeNS is the namespace of Ethernet types in packet_type, in its place in
+// Key.PacketType.
+const PacketTypeNS = 1 << 16
+
+// Bare says whether the packet has no Ethernet header.
+func (k *Key) Bare() bool { return k.PacketType != 0 }
+
 // Bits of Key.Frag (nw_frag).
 const (
 	FragAny   = 1 // is a fragment
@@ -113,7 +120,9 @@ type Key struct {
 
 	ARPSHA [6]byte // ARP source, ND source link layer
 	ARPTHA [6]byte // ARP target, ND target link layer
-	_      [4]byte
+	// PacketType is 0 for a frame, and for a packet without an Ethernet header
+	// PacketTypeNS and its Ethernet type.
+	PacketType uint32
 
 	NDTarget [16]byte
 

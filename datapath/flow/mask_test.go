@@ -32,7 +32,7 @@ func TestExtractOverwritesTheWholeKey(t *testing.T) {
 // connections and registers they are the key.
 func TestFieldsDoNotOverlap(t *testing.T) {
 	var sum Mask
-	for f := InPort; f <= Metadata; f <<= 1 {
+	for f := InPort; f <= PacketType; f <<= 1 {
 		if f == IPv4Src || f == IPv4Dst {
 			continue // part of the IPv6 addresses
 		}

@@ -65,11 +65,22 @@ var matchFields = map[string]func(p *parser, value string) error{
 	"mpls_bos":   groups["mpls"]["bos"],
 	"mpls_ttl":   groups["mpls"]["ttl"],
 	"recirc_id":  func(p *parser, v string) error { return num(v, &p.k.RecircID, &p.m.RecircID, 0xffffffff) },
-	"metadata":   func(p *parser, v string) error { return long(v, &p.k.Metadata, &p.m.Metadata) },
-	"tun_id":     func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
-	"pkt_mark":   func(p *parser, v string) error { return num(v, &p.k.PktMark, &p.m.PktMark, 0xffffffff) },
-	"ct_mark":    func(p *parser, v string) error { return num(v, &p.k.CTMark, &p.m.CTMark, 0xffffffff) },
-	"ct_zone":    func(p *parser, v string) error { return num(v, &p.k.CTZone, &p.m.CTZone, 0xffff) },
+	"packet_type": func(p *parser, v string) error {
+		p.m.PacketType = ^uint32(0)
+		return p.packetType(v)
+	},
+	"metadata":     func(p *parser, v string) error { return long(v, &p.k.Metadata, &p.m.Metadata) },
+	"tun_id":       tunnelFields["tun_id"],
+	"tun_src":      tunnelFields["src"],
+	"tun_dst":      tunnelFields["dst"],
+	"tun_ipv6_src": tunnelFields["ipv6_src"],
+	"tun_ipv6_dst": tunnelFields["ipv6_dst"],
+	"tun_tos":      tunnelFields["tos"],
+	"tun_ttl":      tunnelFields["ttl"],
+	"tun_flags":    (*parser).tunFlags,
+	"pkt_mark":     func(p *parser, v string) error { return num(v, &p.k.PktMark, &p.m.PktMark, 0xffffffff) },
+	"ct_mark":      func(p *parser, v string) error { return num(v, &p.k.CTMark, &p.m.CTMark, 0xffffffff) },
+	"ct_zone":      func(p *parser, v string) error { return num(v, &p.k.CTZone, &p.m.CTZone, 0xffff) },
 }
 
 // otherNames are further names of the same fields.
@@ -86,7 +97,16 @@ var otherNames = map[string]string{
 // nil, knows. The errors are in the words of ovs-ofctl.
 func ParseMatch(text string, resolve func(name string) (PortNo, bool)) (Key, Mask, error) {
 	p := &parser{resolve: resolve}
-	for _, word := range strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\t' || c == '\n' }) {
+	depth := 0
+	for _, word := range strings.FieldsFunc(text, func(c rune) bool {
+		switch c {
+		case '(':
+			depth++
+		case ')':
+			depth--
+		}
+		return depth <= 0 && (c == ',' || c == ' ' || c == '\t' || c == '\n')
+	}) {
 		name, value, given := strings.Cut(word, "=")
 		if !given { // name(value) does, too
 			if n, v, ok := strings.Cut(word, "("); ok && strings.HasSuffix(v, ")") {
@@ -216,8 +236,9 @@ func FormatKey(k *Key, port string) string {
 	for i := range f.m.Words() {
 		f.m.Words()[i] = ^uint64(0)
 	}
+	f.packetType("")
 	word := f.protocol()
-	f.add(word != "", "%s", word)
+	f.add(word != "" && !k.Bare(), "%s", word)
 	f.tunnel()
 	f.add(true, "in_port=%s", port)
 	f.tags()
@@ -229,7 +250,7 @@ func FormatKey(k *Key, port string) string {
 func FormatMatch(k *Key, m *Mask, port string) string {
 	f := &matcher{k: k, m: *m}
 	f.add(m.RecircID != 0, "recirc_id=%s", hexa(uint64(k.RecircID)))
-	f.add(true, "eth")
+	f.packetType("eth")
 	word := f.protocol()
 	f.add(word != "", "%s", word)
 	f.tunnel()
@@ -253,6 +274,16 @@ func (f *matcher) add(there bool, format string, args ...any) {
 	}
 }
 
+// packetType adds the type of a packet without an Ethernet header, or else the
+// word for frames.
+func (f *matcher) packetType(frame string) {
+	if f.k.Bare() {
+		f.add(true, "packet_type=(%d,%#x)", f.k.PacketType>>16, f.k.PacketType&0xffff)
+		return
+	}
+	f.add(frame != "", "%s", frame)
+}
+
 // protocol is the word for the key's type and protocol, "" where there is none.
 func (f *matcher) protocol() string {
 	if f.m.EthType != 0xffff {
@@ -272,6 +303,9 @@ func (f *matcher) protocol() string {
 }
 
 func (f *matcher) tags() {
+	if f.k.Bare() {
+		return
+	}
 	for i, v := range f.k.VLAN {
 		m, suffix := f.m.VLAN[i], ""
 		if i > 0 {
@@ -293,9 +327,11 @@ func (f *matcher) tags() {
 
 func (f *matcher) rest(word string) {
 	k, m := f.k, &f.m
-	f.mac("dl_src", k.EthSrc, m.EthSrc)
-	f.mac("dl_dst", k.EthDst, m.EthDst)
-	f.add(word == "" && m.EthType != 0, "dl_type=%#04x", k.EthType)
+	if !k.Bare() {
+		f.mac("dl_src", k.EthSrc, m.EthSrc)
+		f.mac("dl_dst", k.EthDst, m.EthDst)
+		f.add(word == "" && m.EthType != 0, "dl_type=%#04x", k.EthType)
+	}
 	switch k.EthType {
 	case header.TypeIPv4:
 		f.ip("nw_src", k.IPSrc[:4], m.IPSrc[:4])

@@ -154,8 +154,11 @@ func (p *parser) group(name, args string) error {
 		p.k.TCPFlags, p.m.TCPFlags, err = parseTCPFlags(args)
 		return err
 	case "packet_type":
-		if args != "ns=0,id=0" {
-			return fmt.Errorf("%s: only Ethernet packets are supported", args)
+		if err := p.packetType(strings.Replace(strings.Replace(args, "ns=", "(", 1), "id=", "", 1)); err != nil {
+			return err
+		}
+		if p.k.Bare() || p.k.Tunnelled() { // all others are frames anyway
+			p.m.PacketType = ^uint32(0)
 		}
 		return nil
 	case "skb_priority", "skb_mark", "ct_state", "ct_zone", "ct_mark", "ct_label", "dp_hash":
@@ -165,6 +168,21 @@ func (p *parser) group(name, args string) error {
 		return nil
 	}
 	return fmt.Errorf("syntax error at %s(%s)", name, args)
+}
+
+// packetType reads "(N,N)": a namespace and a type in it, of a frame or by an
+// Ethernet type.
+func (p *parser) packetType(text string) error {
+	first, second, _ := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(text, "("), ")"), ",")
+	ns, err := number(first, 1)
+	id, err2 := number(second, 0xffff)
+	if err != nil || err2 != nil || ns == 0 && id != 0 {
+		return fmt.Errorf("%s: not a packet type", text)
+	}
+	if ns == 1 {
+		p.k.PacketType = PacketTypeNS | uint32(id)
+	}
+	return nil
 }
 
 // fields parses name=value,name=value...

@@ -63,10 +63,10 @@ func TestParseReadsWhatFormatPrints(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for f := Fields(1); f <= Metadata<<1; f <<= 1 {
+		for f := Fields(1); f <= PacketType<<1; f <<= 1 {
 			var m Mask
 			m.Add(InPort | RecircID | EthType | VLANHas | VLANTPID | CVLANHas | CVLANTPID | Proto | TPSrc | TPDst)
-			if f > Metadata {
+			if f > PacketType {
 				m.Add(f - 1)
 			} else {
 				m.Add(f)
@@ -224,6 +224,10 @@ func TestMatch(t *testing.T) {
 		{"icmp6,icmp_type=135,nd_target=fe80::1",
 			"icmp6,in_port=X,vlan_tci=0x0000,dl_src=00:00:00:00:00:00,dl_dst=00:00:00:00:00:00,ipv6_src=::,ipv6_dst=::,ipv6_label=0x00000,nw_tos=0,nw_ecn=0,nw_ttl=0,nw_frag=no,icmp_type=135,icmp_code=0,nd_target=fe80::1,nd_sll=00:00:00:00:00:00,nd_tll=00:00:00:00:00:00",
 			"eth,icmp6,icmp_type=135,nd_target=fe80::1"},
+		{"packet_type=(1,0x800),ip,nw_src=10.5.0.1,nw_ttl=64,tun_src=172.16.0.2,tun_dst=172.16.0.1,tun_id=2,tun_tos=0,tun_flags=-df-csum-key",
+			"packet_type=(1,0x800),tun_id=0x2,tun_src=172.16.0.2,tun_dst=172.16.0.1,tun_ipv6_src=::,tun_ipv6_dst=::,tun_gbp_id=0,tun_gbp_flags=0,tun_tos=0,tun_ttl=0," +
+				"tun_erspan_ver=0,gtpu_flags=0,gtpu_msgtype=0,tun_flags=0,in_port=X,nw_src=10.5.0.1,nw_dst=0.0.0.0,nw_proto=0,nw_tos=0,nw_ecn=0,nw_ttl=64,nw_frag=no",
+			"packet_type=(1,0x800),ip,tun_id=0x2,tun_src=172.16.0.2,tun_dst=172.16.0.1,tun_tos=0,tun_flags=-df-csum-key,nw_src=10.5.0.1,nw_ttl=64"},
 	} {
 		k, m, err := ParseMatch(test.text, resolve)
 		if err != nil {
@@ -239,6 +243,9 @@ func TestMatch(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"x=1":                    "unknown field x",
+		"packet_type=(2,0x800)":  "bad value for packet_type ((2,0x800): not a packet type)",
+		"packet_type=(0,0x800)":  "bad value for packet_type ((0,0x800): not a packet type)",
+		"packet_type=1":          "bad value for packet_type (1: not a packet type)",
 		"ip,tcp":                 "Ethernet type set multiple times",
 		"tcp,dl_type=0x800":      "Ethernet type set multiple times",
 		"in_port=nope":           "bad value for in_port (nope: invalid or unknown port for in_port)",
@@ -258,6 +265,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("in_port=1,tcp,nw_src=10.0.0.0/8,tp_dst=80,tcp_flags=+syn")
 	f.Add("dl_vlan=5,ipv6,ipv6_dst=::/64,reg15=1/3,metadata=1/0xff,ip_frag=yes")
 	f.Add("vlan_tci=0x1000/0x1000 nw_tos=4/4 ct_zone=5")
+	f.Add("packet_type=(1,0x800),ip,tun_src=1.1.1.1,tun_dst=1.1.1.2,tun_flags=+df-key,tun_ipv6_dst=fc00::/8")
 	f.Fuzz(func(t *testing.T, text string) {
 		k, m, err := ParseMatch(text, nil)
 		if err != nil {

@@ -1,6 +1,7 @@
 package flow
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -52,6 +53,17 @@ func formatTunFlags(v, mask uint16) string {
 	return b.String()
 }
 
+// tunnelFields are the fields of the outer headers, but for the flags.
+var tunnelFields = map[string]func(*parser, string) error{
+	"tun_id":   func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
+	"src":      func(p *parser, v string) error { return ip(v, p.k.TunSrc[:4], p.m.TunSrc[:4]) },
+	"dst":      func(p *parser, v string) error { return ip(v, p.k.TunDst[:4], p.m.TunDst[:4]) },
+	"ipv6_src": func(p *parser, v string) error { return ip(v, p.k.TunSrc[:], p.m.TunSrc[:]) },
+	"ipv6_dst": func(p *parser, v string) error { return ip(v, p.k.TunDst[:], p.m.TunDst[:]) },
+	"tos":      func(p *parser, v string) error { return num(v, &p.k.TunTOS, &p.m.TunTOS, 0xff) },
+	"ttl":      func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
+}
+
 // tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,flags(...)), with ipv6_src
 // and ipv6_dst for addresses of IPv6.
 func (p *parser) tunnel(args string) error {
@@ -68,15 +80,7 @@ func (p *parser) tunnel(args string) error {
 		}
 		args = strings.TrimSuffix(args[:at], ",")
 	}
-	err := p.fields(map[string]func(*parser, string) error{
-		"tun_id":   func(p *parser, v string) error { return long(v, &p.k.TunID, &p.m.TunID) },
-		"src":      func(p *parser, v string) error { return ip(v, p.k.TunSrc[:4], p.m.TunSrc[:4]) },
-		"dst":      func(p *parser, v string) error { return ip(v, p.k.TunDst[:4], p.m.TunDst[:4]) },
-		"ipv6_src": func(p *parser, v string) error { return ip(v, p.k.TunSrc[:], p.m.TunSrc[:]) },
-		"ipv6_dst": func(p *parser, v string) error { return ip(v, p.k.TunDst[:], p.m.TunDst[:]) },
-		"tos":      func(p *parser, v string) error { return num(v, &p.k.TunTOS, &p.m.TunTOS, 0xff) },
-		"ttl":      func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
-	}, args)
+	err := p.fields(tunnelFields, args)
 	if err == nil && !p.k.Tunnelled() {
 		return fmt.Errorf("no dst")
 	}
@@ -139,7 +143,7 @@ func (f *matcher) tunnel() {
 				names = append(names, flag.name)
 			}
 		}
-		f.add(true, "tun_erspan_ver=0,gtpu_flags=0,gtpu_msgtype=0,tun_flags=%s", strings.Join(names, "|"))
+		f.add(true, "tun_erspan_ver=0,gtpu_flags=0,gtpu_msgtype=0,tun_flags=%s", cmp.Or(strings.Join(names, "|"), "0"))
 	case m.TunFlg != 0:
 		f.add(true, "tun_flags=%s", formatTunFlags(k.TunFlg, m.TunFlg))
 	}

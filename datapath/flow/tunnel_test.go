@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-const tunnelText = "recirc_id(0),tunnel(tun_id=0x7b,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64/0,flags(-df-csum+key)),in_port(4789),packet_type(ns=0,id=0)," +
+const tunnelText = "tunnel(tun_id=0x7b,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64/0,flags(-df-csum+key)),recirc_id(0),in_port(4789),packet_type(ns=0,id=0)," +
 	"eth(src=50:54:00:00:00:03,dst=50:54:00:00:00:01),eth_type(0x0800),ipv4(frag=no)"
 
 func TestTunnelText(t *testing.T) {
@@ -31,6 +31,15 @@ func TestTunnelText(t *testing.T) {
 	}
 	if k, _, err := Parse("tunnel(dst=1.1.1.1,flags(df|key)),in_port(1)", nil); err != nil || k.TunFlg != TunDF|TunKey {
 		t.Errorf("%+v, %v", k.TunFlg, err)
+	}
+	bare := "tunnel(tun_id=0x8,src=1.1.2.92,dst=1.1.2.88,flags(-df-csum+key)),recirc_id(0),in_port(6),packet_type(ns=1,id=0x800),eth_type(0x0800),ipv4(tos=0/0x3,frag=no)"
+	if k, m, err := Parse(bare, nil); err != nil || k.PacketType != PacketTypeNS|0x800 || m.PacketType != ^uint32(0) || Format(&k, &m, Style{}) != bare {
+		t.Errorf("without an Ethernet header: %v, %s", err, Format(&k, &m, Style{}))
+	}
+	for _, text := range []string{"packet_type(ns=1)", "packet_type(ns=2,id=0x800)", "packet_type(ns=0,id=0x800)", "packet_type(ns=1,id=0x10000)", "packet_type(ns=-1,id=0)"} {
+		if _, _, err := Parse(text, nil); err == nil {
+			t.Errorf("%s was read", text)
+		}
 	}
 	for _, text := range []string{"tunnel()", "tunnel(src=1.1.1.1)", "tunnel(dst=1.1.1.1,flags(+oops))", "tunnel(dst=1.1.1.1,flags(+df),ttl=1)", "tunnel(dst=1.1.1.1),tunnel(dst=1.1.1.1)", "tunnel(dst=::1)"} {
 		if k, _, err := Parse(text, nil); err == nil {

@@ -146,7 +146,7 @@ func Segment(p *Packet, pool *Pool, out *Batch) error {
 	f := p.Bytes()
 	if o.GSO == GSONone {
 		c := pool.From(f)
-		c.Offload = *o
+		c.Offload, c.Bare = *o, p.Bare
 		if err := CompleteChecksum(c); err != nil {
 			c.Free()
 			return err
@@ -180,7 +180,7 @@ func Segment(p *Packet, pool *Pool, out *Batch) error {
 		copy(b, f[:l.payload])
 		copy(b[l.payload:], piece)
 		l.finish(b, i, size, last, pseudo)
-		s.Offload = Offload{CsumValid: true}
+		s.Offload, s.Bare = Offload{CsumValid: true}, p.Bare
 		out.Add(s)
 	}
 	return nil

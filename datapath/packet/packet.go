@@ -56,6 +56,9 @@ type Packet struct {
 	pool *Pool
 
 	Offload Offload
+	// Bare says that the packet has no Ethernet header: in its place stand two
+	// addresses of zeros and the type, so that all that reads frames can read it.
+	Bare bool
 }
 
 // Bytes is the frame, from its destination MAC address on. The slice aliases
@@ -113,7 +116,7 @@ func (p *Packet) shift(n int) {
 // a full Headroom, but for a frame that grew beyond MaxFrame.
 func (p *Packet) Clone() *Packet {
 	c := p.pool.From(p.Bytes())
-	c.Offload = p.Offload
+	c.Offload, c.Bare = p.Offload, p.Bare
 	return c
 }
 

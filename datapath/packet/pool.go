@@ -35,7 +35,7 @@ func (p *Pool) get(size int) *Packet {
 		pkt = &Packet{buf: make([]byte, Headroom+room), pool: p}
 	}
 	pkt.off = min(Headroom, len(pkt.buf)-size)
-	pkt.end, pkt.Offload = pkt.off, Offload{}
+	pkt.end, pkt.Offload, pkt.Bare = pkt.off, Offload{}, false
 	return pkt
 }
 

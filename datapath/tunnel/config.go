@@ -3,7 +3,37 @@ package tunnel
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 )
+
+// A Mode says which packets a tunnel takes (ovs-vswitchd.conf.db(5),
+// options:packet_type).
+type Mode uint8
+
+// The modes.
+const (
+	LegacyL2 Mode = iota // frames
+	LegacyL3             // packets without an Ethernet header: they get one when they come, and lose it when they go
+	PTAP                 // both; there are no other packets than frames that go
+)
+
+// modes are the modes' names.
+var modes = [...]string{LegacyL2: "legacy_l2", LegacyL3: "legacy_l3", PTAP: "ptap"}
+
+func (m Mode) String() string { return modes[m] }
+
+// ParseMode is the mode of that name.
+func ParseMode(name string) (Mode, bool) {
+	m := slices.Index(modes[:], name)
+	return Mode(max(m, 0)), m >= 0
+}
+
+// Takes says whether a packet is for the tunnel that came with an Ethernet
+// header, or without one.
+func (m Mode) Takes(bare bool) bool { return m == PTAP || (m == LegacyL3) == bare }
+
+// TTL is the time to live of outer headers where nothing is said of it.
+const TTL = 64
 
 // A Config is what a tunnel's interface is configured to be, from its options
 // in ovs-vswitchd.conf.db(5), "Tunnel Options". Configs are compared as values.
@@ -24,7 +54,8 @@ type Config struct {
 	TOSInherit bool
 	Fragment   bool // df_default=false
 	Csum, Seq  bool
-	GPE        bool   // VXLAN with exts=gpe
+	GPE        bool // VXLAN with exts=gpe
+	Mode       Mode
 	Mark       uint32 // egress_pkt_mark: which routes count
 	// Of ERSPAN, as Header has them:
 	Version  uint8
@@ -40,8 +71,9 @@ func (c *Config) Device() string {
 		return fmt.Sprintf("vxlan_sys_%d", c.Port)
 	case Geneve:
 		return fmt.Sprintf("genev_sys_%d", c.Port)
-	}
-	if c.Kind == ERSPAN {
+	case GTPU:
+		return fmt.Sprintf("gtpu_sys_%d", c.Port)
+	case ERSPAN:
 		return "erspan_sys"
 	}
 	return "gre_sys"
@@ -49,6 +81,6 @@ func (c *Config) Device() string {
 
 // Same says whether packets of one could not be told from packets of the other.
 func (c *Config) Same(d *Config) bool {
-	return c.Device() == d.Device() && c.Remote == d.Remote && c.Local == d.Local &&
+	return c.Device() == d.Device() && c.Mode == d.Mode && c.Remote == d.Remote && c.Local == d.Local &&
 		c.InFlow == d.InFlow && (c.InFlow || c.InKey == d.InKey)
 }

@@ -25,6 +25,9 @@ func (h *Header) fieldsGRE(words string) {
 	flags, _ := last(words, "flags")
 	h.Csum, h.HasKey, h.Seq = flags&greCsum != 0, flags&greKey != 0, flags&greSeq != 0
 	h.Key, _ = last(words, "key")
+	if proto, _ := last(words, "proto"); proto != typeTEB {
+		h.Carries = uint16(proto)
+	}
 }
 
 func (h *Header) fieldsUDP(words string) bool {
@@ -34,7 +37,16 @@ func (h *Header) fieldsUDP(words string) bool {
 	csum, _ := last(rest, "csum")
 	vni, there := last(rest, "vni")
 	flags, _ := last(rest, "flags")
-	h.Port, h.Csum, h.Key = uint16(port), csum != 0 && !h.v6(), vni
-	h.GPE = flags&(gpeNext<<24) != 0
+	h.Port, h.Csum = uint16(port), csum != 0 && !h.v6()
+	if h.Kind == GTPU {
+		h.Key, there = last(rest, "teid")
+		return ok && there
+	}
+	h.Key, h.OAM = vni, strings.Contains(rest, " oam ")
+	if h.GPE = flags&(gpeNext<<24) != 0; h.GPE {
+		if next := flags & 0xff; int(next) < len(gpeCarries) {
+			h.Carries = gpeCarries[next]
+		}
+	}
 	return ok && there && vni <= 0xffffff
 }

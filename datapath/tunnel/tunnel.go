@@ -1,14 +1,15 @@
 // Package tunnel builds and parses the headers that stand in front of a frame
 // while it travels through a tunnel: Ethernet, IPv4 or IPv6, and VXLAN (RFC 7348,
-// or Ethernet in its generic protocol extension, draft-ietf-nvo3-vxlan-gpe),
-// GRE (RFC 2784, RFC 2890), Geneve (RFC 8926) or ERSPAN of types II and III
-// (draft-foschiano-erspan). It is pure: bytes and values,
-// no packets sent, nothing remembered, and nothing allocated.
+// or its generic protocol extension, draft-ietf-nvo3-vxlan-gpe), GRE (RFC 2784,
+// RFC 2890), Geneve (RFC 8926), ERSPAN of types II and III
+// (draft-foschiano-erspan) or GTP-U (3GPP TS 29.281). It is pure: bytes and
+// values, no packets sent, nothing remembered, and nothing allocated.
 //
 // # Caveats
 //
-// The frame within is an Ethernet frame, always. What is a fragment or has IP
-// options or extension headers is refused. Options of Geneve are skipped, a critical one is refused.
+// What is a fragment or has IP options or extension headers is refused. Options
+// of Geneve are skipped, a critical one is refused. Of GTP-U there are packets
+// of users only: what its ends say to each other is not read.
 package tunnel
 
 import (
@@ -17,6 +18,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 
 	"govs/datapath/header"
 )
@@ -32,6 +34,7 @@ const (
 	GRE
 	Geneve
 	ERSPAN
+	GTPU
 )
 
 // String is the kind as Interface.type has it.
@@ -45,6 +48,8 @@ func (k Kind) String() string {
 		return "geneve"
 	case ERSPAN:
 		return "erspan"
+	case GTPU:
+		return "gtpu"
 	}
 	return fmt.Sprintf("tunnel kind %d", uint8(k))
 }
@@ -59,13 +64,14 @@ func (h *Header) number() int {
 			return 108
 		}
 	}
-	return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5, ERSPAN: 107}[h.Kind]
+	return map[Kind]int{GRE: 3, VXLAN: 4, Geneve: 5, ERSPAN: 107, GTPU: 110}[h.Kind]
 }
 
 // UDP ports of the kinds (IANA).
 const (
 	VXLANPort  = 4789
 	GenevePort = 6081
+	GTPUPort   = 2152
 )
 
 // Proto is the IP protocol that carries the kind.
@@ -80,11 +86,18 @@ func (k Kind) Proto() uint8 {
 const (
 	vxlanLen   = 8
 	geneveLen  = 8
+	gtpuLen    = 8
 	greLen     = 4
 	typeIILen  = 8 // of ERSPAN, behind GRE
 	typeIIILen = 12
 	// MaxLen is the longest header that a Header describes.
 	MaxLen = header.EthernetLen + header.IPv6Len + 2*greLen + typeIIILen
+)
+
+// Bits of the second byte of Geneve.
+const (
+	geneveControl  = 0x80 // O
+	geneveCritical = 0x40 // C
 )
 
 // Bits of the first 16 of GRE.
@@ -94,12 +107,17 @@ const (
 	greSeq  = 0x1000
 )
 
-// Flags of VXLAN's first byte, and what the fourth one says with gpeNext.
+// Flags of VXLAN's first byte; with gpeNext the fourth one says what is carried.
 const (
-	vxlanVNI    = 0x08
-	gpeNext     = 0x04
-	gpeEthernet = 3
+	vxlanVNI = 0x08
+	gpeNext  = 0x04
 )
+
+// gpeCarries are the Ethernet types of what the fourth byte names. One that is
+// not there is 1, and 0 is a frame.
+var gpeCarries = [...]uint16{0: 1, 1: header.TypeIPv4, 2: header.TypeIPv6, 3: 0, 4: typeNSH}
+
+const typeNSH = 0x894f
 
 // Ethernet types of what GRE carries.
 const (
@@ -118,6 +136,7 @@ var (
 // values.
 type Header struct {
 	Kind           Kind
+	Carries        uint16 // Ethernet type of a packet that goes without its Ethernet header; 0 is a frame, or GTP-U
 	EthDst, EthSrc [6]byte
 	Src, Dst       netip.Addr // both of IPv4, or both of IPv6
 	TOS, TTL       uint8
@@ -127,7 +146,8 @@ type Header struct {
 	GPE            bool   // VXLAN only: with the generic protocol extension
 	HasKey         bool   // GRE only: the others have a key of 0 otherwise
 	Seq            bool   // GRE only
-	Key            uint32 // of GRE, a VNI of 24 bits, or ERSPAN's session of 10
+	OAM            bool   // Geneve only: what is carried is of those that run the network
+	Key            uint32 // of GRE, a VNI of 24 bits, ERSPAN's session of 10, or GTP-U's TEID
 	// Of ERSPAN, where Kind says so: 1 is type II, 2 is type III.
 	Version  uint8
 	Index    uint32 // of type II, 20 bits
@@ -156,7 +176,7 @@ func (h *Header) Len() int {
 		return outer + 2*greLen + typeIILen
 	}
 	if h.Kind != GRE {
-		return outer + header.UDPLen + vxlanLen
+		return outer + header.UDPLen + vxlanLen // the others are as long
 	}
 	n := outer + greLen
 	for _, field := range [...]bool{h.Csum, h.HasKey, h.Seq} {
@@ -222,18 +242,8 @@ func (h *Header) Put(b []byte, port uint16, seq, stamp uint32) bool {
 	u.SetDst(h.Port)
 	u.SetLen(len(u))
 	u.SetChecksum(0)
-	t := rest[header.UDPLen:]
-	clear(t[:vxlanLen])
-	switch {
-	case h.GPE:
-		t[0], t[3] = vxlanVNI|gpeNext, gpeEthernet
-	case h.Kind == VXLAN:
-		t[0] = vxlanVNI
-	default:
-		be.PutUint16(t[2:], typeTEB)
-	}
-	be.PutUint32(t[4:], h.Key<<8)
-	if h.Csum || h.v6() { // RFC 8200, section 8.1
+	h.putUDP(rest[header.UDPLen:])
+	if h.Csum || h.Kind == GTPU || h.v6() { // RFC 8200, section 8.1
 		c := header.Checksum(rest, header.PseudoSum(src, dst, header.ProtoUDP, len(rest)))
 		if c == 0 {
 			c = 0xffff
@@ -243,9 +253,54 @@ func (h *Header) Put(b []byte, port uint16, seq, stamp uint32) bool {
 	return true
 }
 
+// putUDP writes what stands behind the UDP header.
+func (h *Header) putUDP(t []byte) {
+	clear(t[:vxlanLen])
+	be.PutUint32(t[4:], h.Key<<8)
+	switch {
+	case h.GPE:
+		t[0], t[3] = vxlanVNI|gpeNext, h.gpe()
+	case h.Kind == VXLAN:
+		t[0] = vxlanVNI
+	case h.Kind == GTPU:
+		h.putGTPU(t)
+	default:
+		if h.OAM {
+			t[1] = geneveControl
+		}
+		be.PutUint16(t[2:], typeTEB)
+	}
+}
+
+// gpe is what the generic protocol extension calls that which is carried.
+func (h *Header) gpe() uint8 {
+	for n, typ := range gpeCarries {
+		if typ == h.Carries {
+			return uint8(n)
+		}
+	}
+	return 0
+}
+
+// Carry has the header say that it carries a packet of that Ethernet type without
+// its Ethernet header, or a frame where it is 0. It returns false, and changes
+// nothing, where the header cannot.
+func (h *Header) Carry(typ uint16) bool {
+	switch {
+	case h.Kind == ERSPAN && h.Version == 0:
+		return false
+	case h.Kind == GTPU: // 3GPP TS 29.281, section 4.2: a T-PDU is an IP datagram, and says itself which
+		return typ == header.TypeIPv4 || typ == header.TypeIPv6
+	case typ == 0, h.Kind == GRE && typ >= header.TypeMin, h.GPE && slices.Contains(gpeCarries[1:], typ):
+		h.Carries = typ
+		return true
+	}
+	return false
+}
+
 func (h *Header) putGRE(b []byte, seq uint32) {
 	be.PutUint16(b, h.greFlags())
-	be.PutUint16(b[2:], typeTEB)
+	be.PutUint16(b[2:], h.greProto())
 	at := greLen
 	if h.Csum {
 		be.PutUint32(b[at:], 0)
@@ -261,6 +316,13 @@ func (h *Header) putGRE(b []byte, seq uint32) {
 	if h.Csum {
 		be.PutUint16(b[greLen:], header.Checksum(b, 0))
 	}
+}
+
+func (h *Header) greProto() uint16 {
+	if h.Carries != 0 {
+		return h.Carries
+	}
+	return typeTEB
 }
 
 func (h *Header) greFlags() (f uint16) {
@@ -285,6 +347,7 @@ type Meta struct {
 	HasKey   bool
 	Key      uint32
 	Port     uint16 // of UDP, the source's
+	Carries  uint16 // Ethernet type of a packet without an Ethernet header; 0 is a frame
 	Len      int    // bytes in front of the frame
 	End      int    // where the frame ends: behind it there is padding only
 }
@@ -322,7 +385,11 @@ func Parse(b []byte, kind Kind, trusted bool) (m Meta, err error) {
 	default:
 		n, err = m.udp(rest, kind, trusted)
 	}
-	if m.Len += n; err == nil && m.End-m.Len < header.EthernetLen {
+	least := header.EthernetLen
+	if m.Carries != 0 {
+		least = 1
+	}
+	if m.Len += n; err == nil && m.End-m.Len < least {
 		err = ErrHeader
 	}
 	return m, err
@@ -360,8 +427,12 @@ func (m *Meta) gre(b []byte, trusted bool) (n int, err error) {
 		return 0, ErrHeader
 	}
 	flags := be.Uint16(b)
-	if flags&^(greCsum|greKey|greSeq) != 0 || be.Uint16(b[2:]) != typeTEB {
+	proto := be.Uint16(b[2:])
+	if flags&^(greCsum|greKey|greSeq) != 0 || proto < header.TypeMin {
 		return 0, ErrHeader // a version or field of which nothing is known
+	}
+	if proto != typeTEB {
+		m.Carries = proto
 	}
 	n = greLen
 	for _, f := range [...]uint16{greCsum, greKey, greSeq} {
@@ -393,27 +464,51 @@ func (m *Meta) udp(b []byte, kind Kind, trusted bool) (n int, err error) {
 		return 0, ErrHeader
 	}
 	m.Port, m.Csum = u.Src(), u.Checksum() != 0
-	if m.Csum && !trusted && header.Checksum(b[:u.Len()], header.PseudoSum(m.Src.AsSlice(), m.Dst.AsSlice(), header.ProtoUDP, u.Len())) != 0 {
-		return 0, ErrChecksum
-	}
-	t := b[header.UDPLen:]
-	n = least
-	if kind == VXLAN {
-		// RFC 7348, section 5: the other bits are ignored, but for those of the
-		// extension when they can be meant.
-		if t[0]&vxlanVNI == 0 || t[0]&0xf0 == 0 && t[0]&gpeNext != 0 && t[3] != gpeEthernet {
-			return 0, ErrHeader
-		}
-	} else {
-		// RFC 8926, section 3.4: version, options, O and C, protocol.
-		if t[0]>>6 != 0 || t[1]&0xc0 != 0 || be.Uint16(t[2:]) != typeTEB {
-			return 0, ErrHeader
-		}
-		if n += int(t[0]&0x3f) * 4; len(b) < n {
-			return 0, ErrHeader
+	if m.Csum && !trusted {
+		pseudo := header.PseudoSum(m.Src.AsSlice(), m.Dst.AsSlice(), header.ProtoUDP, u.Len())
+		if header.Checksum(b[:u.Len()], pseudo) != 0 && (kind != GTPU || !lengthLeftOut(b[:u.Len()], pseudo)) {
+			return 0, ErrChecksum
 		}
 	}
-	m.HasKey, m.Key = true, be.Uint32(t[4:])>>8
+	m.HasKey = true
+	switch t := b[header.UDPLen:]; kind {
+	case VXLAN:
+		n, err = m.vxlan(t)
+	case GTPU:
+		n, err = m.gtpu(t)
+	default:
+		n, err = m.geneve(t)
+	}
+	return header.UDPLen + n, err
+}
+
+// vxlan, like geneve and gtpu, reads what stands behind UDP: 8 bytes at least.
+func (m *Meta) vxlan(t []byte) (n int, err error) {
+	// RFC 7348, section 5: the other bits are ignored, but for those of the
+	// extension when they can be meant.
+	if t[0]&vxlanVNI == 0 {
+		return 0, ErrHeader
+	}
+	if t[0]&0xf0 == 0 && t[0]&gpeNext != 0 {
+		if t[3] == 0 || int(t[3]) >= len(gpeCarries) {
+			return 0, ErrHeader
+		}
+		m.Carries = gpeCarries[t[3]]
+	}
+	m.Key = be.Uint32(t[4:]) >> 8
+	return vxlanLen, nil
+}
+
+func (m *Meta) geneve(t []byte) (n int, err error) {
+	// RFC 8926, section 3.4: version, options, C, protocol. What the O bit says
+	// is said of the frame within, too.
+	if t[0]>>6 != 0 || t[1]&geneveCritical != 0 || be.Uint16(t[2:]) != typeTEB {
+		return 0, ErrHeader
+	}
+	if n = geneveLen + int(t[0]&0x3f)*4; len(t) < n {
+		return 0, ErrHeader
+	}
+	m.Key = be.Uint32(t[4:]) >> 8
 	return n, nil
 }
 
@@ -430,7 +525,7 @@ func (h Header) String() string {
 		s += fmt.Sprintf("0x0800),ipv4(src=%s,dst=%s,proto=%d,tos=%s,ttl=%d,frag=%s),", h.Src, h.Dst, h.Kind.Proto(), hexa(uint32(h.TOS)), h.TTL, frag)
 	}
 	if h.Kind == GRE {
-		s += fmt.Sprintf("gre((flags=%s,proto=%#x)", hexa(uint32(h.greFlags())), typeTEB)
+		s += fmt.Sprintf("gre((flags=%s,proto=%#x)", hexa(uint32(h.greFlags())), h.greProto())
 		if h.Csum {
 			s += ",csum=0x0"
 		}
@@ -453,11 +548,18 @@ func (h Header) String() string {
 	if h.Kind == VXLAN {
 		flags := uint32(vxlanVNI) << 24
 		if h.GPE {
-			flags |= gpeNext<<24 | gpeEthernet
+			flags |= gpeNext<<24 | uint32(h.gpe())
 		}
 		return s + fmt.Sprintf("vxlan(flags=%#x,vni=0x%x))", flags, h.Key)
 	}
-	return s + fmt.Sprintf("geneve(vni=0x%x))", h.Key)
+	if h.Kind == GTPU {
+		return s + h.textGTPU() + ")"
+	}
+	oam := ""
+	if h.OAM {
+		oam = "oam,"
+	}
+	return s + fmt.Sprintf("geneve(%svni=0x%x))", oam, h.Key)
 }
 
 func hexa(n uint32) string {
@@ -491,7 +593,7 @@ func ParseHeader(text string) (h Header, err error) {
 			return h, bad
 		}
 	}
-	for _, k := range [...]Kind{VXLAN, GRE, Geneve, ERSPAN} {
+	for _, k := range [...]Kind{VXLAN, GRE, Geneve, ERSPAN, GTPU} {
 		h.Kind = k
 		if h.number() == typ {
 			break

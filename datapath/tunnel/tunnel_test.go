@@ -2,6 +2,7 @@ package tunnel
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"net/netip"
 	"testing"
@@ -23,6 +24,8 @@ func outer(k Kind, edit func(*Header)) Header {
 		h.Key, h.HasKey = 456, true
 	case ERSPAN:
 		h.Version, h.Key, h.Index = 1, 123, 7
+	case GTPU:
+		h.Port, h.Key = GTPUPort, 8
 	}
 	if edit != nil {
 		edit(&h)
@@ -47,6 +50,12 @@ var headers = []struct {
 	{over6(GRE, func(h *Header) { h.Csum, h.Seq = true, true }), "header(size=70,type=109,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=47,tclass=0x0,hlimit=64),gre((flags=0xb000,proto=0x6558),csum=0x0,key=0x1c8,seq=0x0))"},
 	{over6(Geneve, func(h *Header) { h.TOS = 0xb9 }), "header(size=70,type=5,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=17,tclass=0xb9,hlimit=64),udp(src=0,dst=6081,csum=0xffff),geneve(vni=0x5))"},
 	{over6(ERSPAN, nil), "header(size=70,type=108,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=47,tclass=0x0,hlimit=64),erspan(ver=1,sid=0x7b,idx=0x7))"},
+	{outer(GRE, func(h *Header) { h.Key, h.Carries = 2, 0x800 }), "header(size=42,type=3,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x2000,proto=0x800),key=0x2))"},
+	{outer(VXLAN, func(h *Header) { h.GPE, h.Key, h.Carries = true, 6, 0x86dd }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000002,vni=0x6))"},
+	{outer(VXLAN, func(h *Header) { h.GPE, h.Key, h.Carries = true, 6, 0x894f }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000004,vni=0x6))"},
+	{outer(GTPU, nil), "header(size=50,type=110,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=2152,csum=0x0),gtpu(flags=0x30,msgtype=255,teid=0x8))"},
+	{over6(GTPU, func(h *Header) { h.Key = 0x12345678 }), "header(size=70,type=110,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=17,tclass=0x0,hlimit=64),udp(src=0,dst=2152,csum=0xffff),gtpu(flags=0x30,msgtype=255,teid=0x12345678))"},
+	{outer(Geneve, func(h *Header) { h.OAM = true }), "header(size=50,type=5,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=6081,csum=0x0),geneve(oam,vni=0x5))"},
 	{outer(VXLAN, func(h *Header) { h.GPE, h.Port, h.Key = true, 4791, 14 }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4791,csum=0x0),vxlan(flags=0xc000003,vni=0xe))"},
 }
 
@@ -76,42 +85,47 @@ func TestText(t *testing.T) {
 	}
 }
 
-// packed is the frame behind a header.
+// within is what stands behind a header, a frame or a packet without an Ethernet
+// header, and that one's type.
+func within(h *Header) ([]byte, uint16) {
+	typ := h.Carries
+	if h.Kind == GTPU {
+		typ = header.TypeIPv6
+	}
+	switch typ {
+	case 0:
+		return frame, 0
+	case header.TypeIPv6:
+		return append([]byte{0x60}, frame...), typ
+	}
+	return append([]byte{0x45}, frame...), typ
+}
+
+// packed is a packet with a header put on.
 func packed(t testing.TB, h *Header) []byte {
-	b := append(make([]byte, h.Len()), frame...)
+	inner, _ := within(h)
+	b := append(make([]byte, h.Len()), inner...)
 	if !h.Put(b, 40000, 9, 77) {
 		t.Fatal("not put on")
 	}
 	return b
 }
 
-// TestAllocates: headers are put on and read without an allocation.
-func TestAllocates(t *testing.T) {
-	for _, c := range headers {
-		h, b := c.h, packed(t, &c.h)
-		if n := testing.AllocsPerRun(100, func() { h.Put(b, 40000, 9, 77) }); n != 0 {
-			t.Errorf("%s: put on with %v allocations", c.text, n)
-		}
-		if n := testing.AllocsPerRun(100, func() { _, _ = Parse(b, h.Kind, false) }); n != 0 {
-			t.Errorf("%s: read with %v allocations", c.text, n)
-		}
-	}
-}
-
 func TestThereAndBack(t *testing.T) {
 	for _, c := range headers {
 		b := packed(t, &c.h)
 		m, err := Parse(b, c.h.Kind, false)
-		summed := c.h.Csum || c.h.v6() && c.h.Kind.Proto() == header.ProtoUDP
+		summed := c.h.Csum || c.h.Kind == GTPU || c.h.v6() && c.h.Kind.Proto() == header.ProtoUDP
+		inner, carries := within(&c.h)
 		key := c.h.HasKey || c.h.Kind != GRE
 		if err != nil || m.Src != c.h.Src || m.Dst != c.h.Dst || m.TOS != c.h.TOS || m.TTL != 64 || m.DF != c.h.DF || m.Csum != summed ||
-			m.HasKey != key || m.Key != c.h.Key || m.Len != c.h.Len() || m.End != len(b) || !bytes.Equal(b[m.Len:m.End], frame) {
+			m.HasKey != key || m.Key != c.h.Key || m.Carries != carries || m.Len != c.h.Len() || m.End != len(b) || !bytes.Equal(b[m.Len:m.End], inner) {
 			t.Errorf("%s: read as %+v, %v", c.text, m, err)
 		}
 		// With a tag in front and padding behind it is the same frame.
 		tagged := append(append(append([]byte{}, b[:12]...), 0x81, 0, 0, 5), b[12:]...)
 		m, err = Parse(append(tagged, 0, 0, 0), c.h.Kind, false)
-		if err != nil || !bytes.Equal(tagged[m.Len:m.End], frame) {
+		if err != nil || !bytes.Equal(tagged[m.Len:m.End], inner) {
 			t.Errorf("%s: tagged, %+v, %v", c.text, m, err)
 		}
 		for n := range len(b) {
@@ -119,7 +133,7 @@ func TestThereAndBack(t *testing.T) {
 				t.Errorf("%s: the first %d bytes: %v", c.text, n, err)
 			}
 		}
-		for _, other := range []Kind{VXLAN, GRE, Geneve, ERSPAN} {
+		for _, other := range []Kind{VXLAN, GRE, Geneve, ERSPAN, GTPU} {
 			if _, err := Parse(b, other, true); err == nil && other.Proto() != c.h.Kind.Proto() {
 				t.Errorf("%s: read as %s", c.text, other)
 			}
@@ -157,9 +171,12 @@ func TestRefused(t *testing.T) {
 		"VXLAN with reserved bits":      {VXLAN, 42, 0xff, true},
 		"GRE of another version":        {GRE, 35, 1, false},
 		"GRE with routing":              {GRE, 34, 0x60, false},
-		"GRE with IP in it":             {GRE, 36, 8, false},
+		"GRE with IP in it":             {GRE, 36, 8, true},
+		"GRE with a length for a type":  {GRE, 36, 5, false},
+		"GPE with MPLS in it":           {VXLAN, 45, 5, true}, // which counts with its flag only
 		"Geneve of another version":     {Geneve, 42, 0x40, false},
 		"Geneve with a critical option": {Geneve, 43, 0x40, false},
+		"Geneve for those that run it":  {Geneve, 43, 0x80, true},
 		"Geneve with IP in it":          {Geneve, 44, 8, false},
 		"Geneve with options":           {Geneve, 42, 1, true},
 		"Geneve with too many options":  {Geneve, 42, 0x3f, false},
@@ -171,9 +188,114 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, m, err)
 		}
 	}
+	for next, want := range []bool{1: true, 2: true, 3: true, 4: true, 5: false, 6: false} {
+		h := outer(VXLAN, func(h *Header) { h.GPE = true })
+		b := packed(t, &h)
+		b[45] = byte(next)
+		if m, err := Parse(b, VXLAN, false); (err == nil) != want {
+			t.Errorf("GPE with %d in it: %+v, %v", next, m, err)
+		}
+	}
 	h := outer(VXLAN, nil)
 	if h.Put(make([]byte, 65600), 1, 0, 0) || h.Put(make([]byte, 20), 1, 0, 0) {
 		t.Error("what does not fit was put on")
+	}
+}
+
+// What GTP-U has in front of a packet: 3GPP TS 29.281, section 5.
+func TestGTPU(t *testing.T) {
+	ip := []byte{0x45, 0, 0, 21, 0, 0, 0, 0, 64, 17, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 7}
+	ip6 := append([]byte{0x60}, make([]byte, 39)...)
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	for name, c := range map[string]struct {
+		first, typ byte
+		options    []byte
+		inner      []byte
+		longer     int // than it is, says the header
+		want       uint16
+	}{
+		"IPv4":                         {0x30, 255, nil, ip, 0, 0x800},
+		"IPv6":                         {0x30, 255, nil, ip6, 0, 0x86dd},
+		"neither":                      {0x30, 255, nil, []byte{0x20, 1, 2}, 0, 0},
+		"nothing":                      {0x30, 255, nil, nil, 0, 0},
+		"a number":                     {0x32, 255, []byte{0, 1, 0, 9}, ip, 0, 0x800},
+		"an N-PDU's number":            {0x31, 255, []byte{0, 0, 5, 9}, ip, 0, 0x800},
+		"no extension after all":       {0x34, 255, []byte{0, 0, 0, 0}, ip, 0, 0x800},
+		"an extension":                 {0x34, 255, []byte{0, 0, 0, 0x85, 1, 0, 9, 0}, ip, 0, 0x800},
+		"two extensions":               {0x36, 255, []byte{0, 1, 0, 0x85, 1, 0, 9, 0x40, 2, 1, 2, 3, 4, 5, 6, 0}, ip6, 0, 0x86dd},
+		"an extension of length 0":     {0x34, 255, []byte{0, 0, 0, 0x85, 0, 0, 9, 0}, ip, 0, 0},
+		"an extension that is cut off": {0x34, 255, []byte{0, 0, 0, 0x85, 200, 0, 9, 0}, ip, 0, 0},
+		"an extension too many":        {0x34, 255, []byte{0, 0, 0, 0x85, 1, 0, 9, 0x85}, nil, 0, 0},
+		"options that are cut off":     {0x37, 255, []byte{0, 0}, nil, 0, 0},
+		"an echo request":              {0x32, 1, []byte{0, 1, 0, 0}, nil, 0, 0},
+		"another version":              {0x50, 255, nil, ip, 0, 0},
+		"GTP'":                         {0x20, 255, nil, ip, 0, 0},
+		"a length that is too long":    {0x30, 255, nil, ip, 1, 0},
+		"a shorter length":             {0x30, 255, nil, join(ip, []byte{1, 2, 3}), -3, 0x800},
+	} {
+		h := outer(GTPU, nil)
+		b := append(make([]byte, h.Len()), join(c.options, c.inner)...)
+		h.Put(b, 1, 2, 3)
+		b[42], b[43] = c.first, c.typ
+		be.PutUint16(b[44:], uint16(int(be.Uint16(b[44:]))+c.longer))
+		m, err := Parse(b, GTPU, true)
+		if (err == nil) != (c.want != 0) || m.Carries != c.want {
+			t.Errorf("%s: %+v, %v", name, m, err)
+			continue
+		}
+		if inner := c.inner[:len(c.inner)+min(c.longer, 0)]; err == nil && (!bytes.Equal(b[m.Len:m.End], inner) || m.Key != 8) {
+			t.Errorf("%s: %+v, % x, want % x", name, m, b[m.Len:m.End], inner)
+		}
+		for n := range len(b) {
+			if m, err := Parse(b[:n], GTPU, true); err == nil {
+				t.Errorf("%s: the first %d bytes: %+v", name, n, m)
+			}
+		}
+	}
+}
+
+// TestForeignSum: a packet as Open vSwitch 3.1.0 sent it, with a checksum of UDP
+// that leaves the length of GTP-U out, is taken; with other mistakes it is not.
+func TestForeignSum(t *testing.T) {
+	b, err := hex.DecodeString("0200000000f1020000000001080045000054000040004011e275ac100001ac100002990808680040c09f30ff003000000008" +
+		"4500003000000000401166a90a0900010a09000200010002001c00006868686868686868686868686868686868686868")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := Parse(b, GTPU, false); err != nil || m.Key != 8 || m.Carries != header.TypeIPv4 || m.End-m.Len != 48 {
+		t.Errorf("%+v, %v", m, err)
+	}
+	b[len(b)-1]++
+	if m, err := Parse(b, GTPU, false); !errors.Is(err, ErrChecksum) {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+// TestCarry: which packets can go without their Ethernet header.
+func TestCarry(t *testing.T) {
+	types := []uint16{0, header.TypeIPv4, header.TypeIPv6, header.TypeARP, header.TypeMPLS, typeNSH, 0x5ff}
+	for name, c := range map[string]struct {
+		h    Header
+		want [7]bool
+	}{
+		"gre":    {outer(GRE, nil), [7]bool{true, true, true, true, true, true, false}},
+		"vxlan":  {outer(VXLAN, nil), [7]bool{true}},
+		"gpe":    {outer(VXLAN, func(h *Header) { h.GPE = true }), [7]bool{true, true, true, false, false, true, false}},
+		"geneve": {outer(Geneve, nil), [7]bool{true}},
+		"erspan": {outer(ERSPAN, nil), [7]bool{true}},
+		"gtpu":   {outer(GTPU, nil), [7]bool{false, true, true, false, false, false, false}},
+	} {
+		for n, typ := range types {
+			h := c.h
+			if got := h.Carry(typ); got != c.want[n] || h.Carries != typ && got && h.Kind != GTPU || !got && h != c.h {
+				t.Errorf("%s: %#x: %v, %+v", name, typ, got, h)
+			}
+		}
+	}
+	for m, want := range map[Mode][2]bool{LegacyL2: {true, false}, LegacyL3: {false, true}, PTAP: {true, true}} {
+		if got := [2]bool{m.Takes(false), m.Takes(true)}; got != want {
+			t.Errorf("mode %d takes %v", m, got)
+		}
 	}
 }
 
@@ -232,6 +354,7 @@ func TestSame(t *testing.T) {
 		"any key":           {func(c *Config) { c.InFlow = true }, false},
 		"another port":      {func(c *Config) { c.Port = 1 }, false},
 		"another kind":      {func(c *Config) { c.Kind = Geneve }, false},
+		"another mode":      {func(c *Config) { c.Mode = PTAP }, false},
 		"its own address":   {func(c *Config) { c.Local = ip }, false},
 		"another other end": {func(c *Config) { c.Remote = netip.Addr{} }, false},
 	} {
@@ -264,11 +387,11 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte, kind uint8, trusted bool) {
 		before := bytes.Clone(b)
-		m, err := Parse(b, Kind(kind%4+1), trusted)
+		m, err := Parse(b, Kind(kind%5+1), trusted)
 		if !bytes.Equal(b, before) {
 			t.Fatal("the packet was changed")
 		}
-		if err == nil && (m.Len < 38 || m.End > len(b) || m.End-m.Len < 14) {
+		if err == nil && (m.Len < 38 || m.End > len(b) || m.End-m.Len < 14 && (m.Carries == 0 || m.End == m.Len)) {
 			t.Errorf("%+v of %d bytes", m, len(b))
 		}
 	})

@@ -129,7 +129,7 @@ func configPort(b *ofproto.Bridge, p *desired.Port) *xlate.Port {
 			Tunnel:   want.Tunnel,
 		}
 		if want.BFD != nil {
-			x.BFD = &xlate.BFD{Dst: want.BFD.Check, ZeroKey: want.BFD.ZeroKey}
+			x.BFD = &xlate.BFD{Dst: want.BFD.Check, ZeroKey: want.BFD.ZeroKey, OAM: want.BFD.OAM}
 		}
 		if want.CFM != nil {
 			t := want.Tunnel

@@ -28,6 +28,7 @@ type Config struct {
 	Src, Dst       [6]byte // of frames that are sent
 	Check          [6]byte // destination of frames that are for us; zero for any
 	ZeroKey        bool    // frames that came out of a tunnel with a key are not for us (check_tnl_key)
+	OAM            bool    // tunnels that can say so say that our frames are of those that run the network
 	SrcIP, DstIP   [4]byte
 }
 

@@ -109,6 +109,9 @@ func TestTunnels(t *testing.T) {
 		{"vxlan", "C", []string{"options:key=123"}, over6},
 		{"gre", "C", []string{"options:key=456"}, over6},
 		{"geneve", "C", []string{"options:key=7"}, over6},
+		{"ip6gre", "C", []string{"options:key=4", "options:csum=true"}, over6},
+		{"gre", "C", []string{"options:key=456", "options:seq=true"}, ""},
+		{"ip6erspan", "C", []string{"options:key=123", "options:erspan_ver=2", "options:erspan_dir=0", "options:erspan_hwid=0x4"}, over6},
 		{"ip6erspan", "ours", []string{"options:key=123", "options:erspan_ver=1", "options:erspan_idx=7"}, over6},
 		{"vxlan", "C", []string{"options:key=5", "options:exts=gpe"}, ""},
 		{"vxlan", "Linux", []string{"options:key=5"}, over6},
@@ -285,6 +288,50 @@ func TestTunnelVerbs(t *testing.T) {
 	}
 	if got := l.vsctl("get", "interface", "t1", "ofport"); got != "2\n" {
 		t.Errorf("ofport is %s", got)
+	}
+}
+
+// TestTunnelList has tunnels of many kinds described as Open vSwitch 3.1.0 does,
+// which was given the same; of two that take the same packets, one is refused on
+// whichever bridge it is.
+func TestTunnelList(t *testing.T) {
+	n := newNetwork(t, 0)
+	l := newOurs(n, n.at)
+	if out := l.vsctl("add-br", "br-a", "--", "add-br", "br-b"); out != "" {
+		t.Fatal(out)
+	}
+	want := ""
+	for no, c := range []struct{ bridge, options, want string }{
+		{"br-a", "type=gre options:remote_ip=172.16.0.2", "(gre: ::->172.16.0.2, key=0, legacy_l2, dp port=%d, ttl=64)"},
+		{"br-b", "type=gre options:remote_ip=172.16.0.2", ""},
+		{"br-b", "type=gre options:remote_ip=172.16.0.2 options:packet_type=legacy_l3", "(gre: ::->172.16.0.2, key=0, legacy_l3, dp port=%d, ttl=64)"},
+		{"br-b", "type=gre options:remote_ip=172.16.0.2 options:key=5", "(gre: ::->172.16.0.2, key=0x5, legacy_l2, dp port=%d, ttl=64)"},
+		{"br-a", "type=gre options:remote_ip=1.1.1.1 options:key=0 options:seq=true options:csum=true", "(gre: ::->1.1.1.1, key=0, legacy_l2, dp port=%d, ttl=64, csum=true)"},
+		{"br-a", "type=vxlan options:remote_ip=flow options:key=flow options:local_ip=flow options:tos=inherit options:ttl=inherit options:csum=true options:df_default=false",
+			"(vxlan: flow->flow, key=flow, legacy_l2, dp port=%d, ttl=inherit, tos=inherit, df=false, csum=true)"},
+		{"br-a", "type=vxlan options:remote_ip=fd00::1 options:local_ip=fd00::2 options:in_key=3 options:out_key=flow", "(vxlan: fd00::2->fd00::1, key=0x3, legacy_l2, dp port=%d, out_key=flow, ttl=64)"},
+		{"br-a", "type=vxlan options:remote_ip=flow options:in_key=flow options:out_key=7 options:tos=0x20 options:ttl=9 options:dst_port=4000", "(vxlan: ::->flow, key=flow, legacy_l2, dp port=%d, out_key=0x7, ttl=9, tos=0x20)"},
+		{"br-a", "type=gtpu options:remote_ip=1.1.1.1 options:key=8", "(gtpu: ::->1.1.1.1, key=0x8, legacy_l3, dp port=%d, ttl=64)"},
+	} {
+		name := fmt.Sprint("t", no)
+		l.vsctl(append([]string{"--", "add-port", c.bridge, name, "--", "set", "interface", name}, strings.Fields(c.options)...)...)
+		port := ""
+		for _, line := range strings.Split(l.appctl("dpif/show"), "\n") {
+			if words := strings.Fields(line); len(words) > 1 && words[0] == name {
+				_, port, _ = strings.Cut(words[1], "/")
+			}
+		}
+		port = strings.TrimSuffix(port, ":")
+		if c.want == "" {
+			if got, want := l.vsctl("get", "Interface", name, "error"), fmt.Sprintf("\"could not add network device %s to ofproto (File exists)\"\n", name); got != want {
+				t.Errorf("%s: error is %s", name, got)
+			}
+			continue
+		}
+		want += fmt.Sprintf("port %s: %s %s\n", port, name, strings.Replace(c.want, "%d", port, 1))
+	}
+	if got := l.appctl("ofproto/list-tunnels"); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 

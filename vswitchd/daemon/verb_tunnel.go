@@ -3,7 +3,6 @@ package daemon
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,13 +10,11 @@ import (
 	"strings"
 	"time"
 
-	"govs/datapath/tunnel"
 	"govs/vswitchd/apply"
-	"govs/vswitchd/desired"
 )
 
 // verbsTunnel adds ovs/route/*, tnl/neigh/* with their older names tnl/arp/*,
-// and tnl/ports/show.
+// tnl/ports/show and ofproto/list-tunnels.
 func (s *Switch) verbsTunnel(r Registrar) {
 	r.Register("ovs/route/add", "ip_addr/prefix_len out_br_name [gw] [pkt_mark=mark]", 2, 4, s.reading(s.routeAdd))
 	r.Register("ovs/route/show", "", 0, 0, s.reading(func([]string) (string, error) {
@@ -84,6 +81,7 @@ func (s *Switch) verbsTunnel(r Registrar) {
 	}
 	r.Register("tnl/egress_port_range", "min max", 0, 2, s.reading(s.sourcePorts))
 	r.Register("tnl/ports/show", "-v", 0, 1, s.reading(s.tunnelPorts))
+	r.Register("ofproto/list-tunnels", "", 0, 0, s.reading(s.listTunnels))
 }
 
 func (s *Switch) routeAdd(args []string) (string, error) {
@@ -204,40 +202,4 @@ func (s *Switch) sharedPorts() (list []*apply.Shared) {
 	}
 	slices.SortFunc(list, func(a, b *apply.Shared) int { return cmp.Compare(a.No, b.No) })
 	return list
-}
-
-// sharedText is a shared port in brackets, as dpctl/show has it.
-func sharedText(p *apply.Shared) string {
-	options := "packet_type=ptap"
-	if p.Kind == tunnel.VXLAN && p.Port != tunnel.VXLANPort || p.Kind == tunnel.Geneve && p.Port != tunnel.GenevePort {
-		options = fmt.Sprintf("dst_port=%d, ", p.Port) + options
-	}
-	if p.Kind == tunnel.ERSPAN {
-		options = "erspan_ver=0, " + options
-	}
-	return fmt.Sprintf("%s: %s", p.Kind, options)
-}
-
-// tunnelText are a tunnel's options as dpif/show has them.
-func tunnelText(i *desired.Interface) string {
-	options := maps.Clone(i.Options)
-	if c := i.Tunnel; c.Kind == tunnel.ERSPAN {
-		maps.DeleteFunc(options, func(name, _ string) bool { return strings.HasPrefix(name, "erspan_") })
-		options["erspan_ver"] = fmt.Sprint(c.Version)
-		if c.Version == 1 {
-			options["erspan_idx"] = fmt.Sprintf("%#x", c.Index)
-		} else {
-			options["erspan_dir"], options["erspan_hwid"] = "0", fmt.Sprintf("%#x", c.Hardware)
-			if c.Egress {
-				options["erspan_dir"] = "1"
-			}
-		}
-	}
-	var words []string
-	for _, name := range slices.Sorted(maps.Keys(options)) {
-		if desired.TunnelOption(name) && name != "exts" {
-			words = append(words, name+"="+options[name])
-		}
-	}
-	return strings.Join(words, ", ")
 }

@@ -24,7 +24,7 @@ func (b *builder) bfd(row *vswitch.Interface) *bfd.Config {
 	}
 	c := &bfd.Config{
 		MinTx: ms("min_tx", 100), MinRx: ms("min_rx", 1000), DecayMinRx: ms("decay_min_rx", 0),
-		ForwardingIfRx: o["forwarding_if_rx"] == "true", PathDown: o["cpath_down"] == "true", ZeroKey: o["check_tnl_key"] == "true",
+		ForwardingIfRx: o["forwarding_if_rx"] == "true", PathDown: o["cpath_down"] == "true", ZeroKey: o["check_tnl_key"] == "true", OAM: o["oam"] == "true",
 		Mult: 3, Dst: [6]byte{0x00, 0x23, 0x20, 0x00, 0x00, 0x01}, SrcIP: [4]byte{169, 254, 1, 1}, DstIP: [4]byte{169, 254, 1, 0},
 	}
 	if n := integer(o, "mult", 3); n >= 1 && n <= 255 {
@@ -49,9 +49,6 @@ func (b *builder) bfd(row *vswitch.Interface) *bfd.Config {
 			}
 			*to = ip.As4()
 		}
-	}
-	if o["oam"] == "true" {
-		b.problem("Interface", row.UUID, "interface %s: bfd:oam not supported", row.Name)
 	}
 	return c
 }

@@ -9,12 +9,11 @@ import (
 	"strconv"
 	"strings"
 
-	"govs/datapath/header"
 	"govs/datapath/tunnel"
 )
 
 // tunnelKinds are the tunnels that there are, by Interface.type.
-var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "ip6gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN, "ip6erspan": tunnel.ERSPAN}
+var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "ip6gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN, "ip6erspan": tunnel.ERSPAN, "gtpu": tunnel.GTPU}
 
 // tunnelOptions are the options of ovs-vswitchd.conf.db(5), "Tunnel Options",
 // that are known; of a part of them only the default value is supported.
@@ -29,16 +28,13 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 	bad := func(format string, args ...any) { b.problem("Interface", i.UUID, i.Name+": "+format, args...) }
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		switch {
-		case !slices.Contains(tunnelOptions, name), name == "seq" && kind != tunnel.GRE, name == "exts" && c.Kind.Proto() == header.ProtoGRE,
-			strings.HasPrefix(name, "erspan_") && kind != tunnel.ERSPAN:
+		case !known(kind, name):
 			bad("unknown %s argument '%s'", i.Type, name)
 		case name == "exts":
 			b.extensions(i, c)
-		case name == "packet_type" && o[name] != "legacy_l2":
-			return c, fmt.Sprintf("%s: options:packet_type=%s not supported", i.Name, o[name])
 		}
 	}
-	if text := tunnelEnds(i, c); text != "" {
+	if text := cmp.Or(packetType(i, c), tunnelEnds(i, c)); text != "" {
 		return c, text
 	}
 	if mark, err := strconv.ParseUint(o["egress_pkt_mark"], 0, 32); err == nil {
@@ -51,6 +47,49 @@ func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 		return c, erspan(i, c)
 	}
 	return c, ""
+}
+
+// known says whether tunnels of the kind have an option.
+func known(kind tunnel.Kind, name string) bool {
+	switch {
+	case name == "seq":
+		return kind == tunnel.GRE
+	case name == "exts":
+		return kind == tunnel.VXLAN
+	case name == "csum":
+		return kind != tunnel.ERSPAN && kind != tunnel.GTPU
+	case strings.HasPrefix(name, "erspan_"):
+		return kind == tunnel.ERSPAN && TunnelOption(name)
+	}
+	return TunnelOption(name)
+}
+
+// packetType reads options:packet_type.
+func packetType(i *Interface, c *tunnel.Config) string {
+	c.Mode = defaultMode(c.Kind)
+	if text, given := i.Options["packet_type"]; given {
+		var ok bool
+		if c.Mode, ok = tunnel.ParseMode(text); !ok {
+			return fmt.Sprintf("%s: unknown packet_type '%s'", i.Name, text)
+		}
+	}
+	switch {
+	case c.Mode == tunnel.LegacyL2 && c.Kind == tunnel.GTPU:
+		return fmt.Sprintf("%s: legacy_l2 configured on %s tunnel that cannot carry L2 traffic", i.Name, i.Type)
+	case c.Mode != tunnel.LegacyL3 || i.Type == "gre" || c.GPE || c.Kind == tunnel.GTPU:
+		return ""
+	case c.Kind == tunnel.VXLAN:
+		return fmt.Sprintf("%s: legacy_l3 configured on VXLAN (without GPE) tunnel that cannot carry L3 traffic", i.Name)
+	}
+	return fmt.Sprintf("%s: legacy_l3 configured on %s tunnel that cannot carry L3 traffic", i.Name, i.Type)
+}
+
+// defaultMode is the mode of tunnels without options:packet_type.
+func defaultMode(k tunnel.Kind) tunnel.Mode {
+	if k == tunnel.GTPU {
+		return tunnel.LegacyL3
+	}
+	return tunnel.LegacyL2
 }
 
 // extensions reads options:exts of VXLAN: gbp, gpe. A packet with a group-based
@@ -122,6 +161,8 @@ func (b *builder) tunnelHeader(c *tunnel.Config, o map[string]string) {
 		c.Port = tunnel.VXLANPort
 	case tunnel.Geneve:
 		c.Port = tunnel.GenevePort
+	case tunnel.GTPU:
+		c.Port = tunnel.GTPUPort
 	}
 	if n := number("dst_port", 0xffff); n != 0 && c.Port != 0 {
 		c.Port = uint16(n)
@@ -131,11 +172,12 @@ func (b *builder) tunnelHeader(c *tunnel.Config, o map[string]string) {
 }
 
 // erspan reads the options of ERSPAN. Numbers other than the version's are
-// hexadecimal, with 0x or without.
+// hexadecimal, with 0x or without; "flow" stands for what only OpenFlow could
+// say, of a version it means that nothing can be sent.
 func erspan(i *Interface, c *tunnel.Config) string {
 	number := func(name string, limit uint64) (uint64, string) {
 		text, ok := i.Options[name]
-		if !ok {
+		if !ok || text == "flow" {
 			return 0, ""
 		}
 		n, err := strconv.ParseUint(strings.TrimPrefix(text, "0x"), 16, 64)
@@ -147,8 +189,7 @@ func erspan(i *Interface, c *tunnel.Config) string {
 	switch text := i.Options["erspan_ver"]; text {
 	case "1", "2":
 		c.Version = text[0] - '0'
-	case "":
-		return fmt.Sprintf("%s: erspan type requires valid 'erspan_ver' argument", i.Name)
+	case "", "flow":
 	default:
 		return fmt.Sprintf("%s: invalid erspan version: %s", i.Name, text)
 	}
@@ -156,10 +197,11 @@ func erspan(i *Interface, c *tunnel.Config) string {
 	dir, bad2 := number("erspan_dir", 1)
 	hwid, bad3 := number("erspan_hwid", 0x3f)
 	c.Index, c.Egress, c.Hardware = uint32(index), dir == 1, uint8(hwid)
-	if c.Version == 1 {
-		c.Egress, c.Hardware = false, 0
-	} else {
+	if c.Version != 1 {
 		c.Index = 0
+	}
+	if c.Version != 2 {
+		c.Egress, c.Hardware = false, 0
 	}
 	return cmp.Or(bad, bad2, bad3)
 }
@@ -177,6 +219,15 @@ func tunnelKey(o map[string]string, name string) (key uint64, given, flow bool) 
 	}
 	key, _ = strconv.ParseUint(text, 0, 64)
 	return key, true, false
+}
+
+// PacketType is the value of options:packet_type where it is not the default,
+// "" otherwise.
+func PacketType(i *Interface) string {
+	if i.Tunnel.Mode == defaultMode(i.Tunnel.Kind) {
+		return ""
+	}
+	return i.Tunnel.Mode.String()
 }
 
 // TunnelOption says whether tunnels have an option of that name.

@@ -108,6 +108,7 @@ type Interface struct {
 type BFD struct {
 	Dst     [6]byte // that they go to; zero for any
 	ZeroKey bool    // they came out of a tunnel without a key, or with 0
+	OAM     bool    // those that leave through a tunnel say that they are of those that run the network
 }
 
 // CFM says which of its frames are for an interface.

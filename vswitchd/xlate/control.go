@@ -109,6 +109,7 @@ func (t *Translator) Output(name string, p *packet.Packet, now time.Time) []acti
 	var res engine.Result
 	w := walk{t: t, key: &key, res: &res, mask: &res.Mask, learn: true, packet: p, now: now, have: arrived(&key), out: Nowhere}
 	if i.Tunnel != nil {
+		w.oam = i.BFD != nil && i.BFD.OAM && key.EthType == header.TypeIPv4 && key.Proto == header.ProtoUDP && key.TPDst == bfd.Port
 		w.encapsulate(i)
 	} else {
 		w.patch(i, w.have)

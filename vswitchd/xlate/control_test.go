@@ -1,12 +1,47 @@
 package xlate
 
 import (
+	"strings"
 	"testing"
 
+	"govs/datapath/action"
 	"govs/datapath/flow"
+	"govs/datapath/packet"
 	"govs/datapath/tunnel"
 	"govs/vswitchd/cfm"
 )
+
+// TestOAM says which frames leave by Geneve as ones of those that run the network.
+func TestOAM(t *testing.T) {
+	const (
+		ours  = "eth(src=50:54:00:00:00:01,dst=00:23:20:00:00:01),eth_type(0x0800),ipv4(src=169.254.1.1,dst=169.254.1.0,proto=17,tos=0,ttl=255,frag=no),udp(src=49152,dst=3784)"
+		other = "eth(src=50:54:00:00:00:01,dst=01:80:c2:00:00:30),eth_type(0x8902)"
+	)
+	for _, test := range []struct {
+		name, frame string
+		kind        tunnel.Kind
+		oam, want   bool
+	}{
+		{"BFD", ours, tunnel.Geneve, true, true},
+		{"BFD without", ours, tunnel.Geneve, false, false},
+		{"CFM", other, tunnel.Geneve, true, false},
+		{"BFD by VXLAN", ours, tunnel.VXLAN, true, false},
+	} {
+		m := newMesh(t, tunnel.Config{Kind: test.kind, Port: 6081, Remote: there})
+		m.net.Heard("br-ex", there, thereMAC, begin)
+		m.in.Ports[1].Interfaces[0].BFD = &BFD{OAM: test.oam}
+		m.tr.Set(&m.cfg)
+		frame, err := flow.ComposeText(test.frame)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var pool packet.Pool
+		list := action.Join(m.tr.Output("t0", pool.From(frame), begin))
+		if !strings.HasPrefix(list, "tnl_push(") || strings.Contains(list, "geneve(oam,vni=0x0)") != test.want {
+			t.Errorf("%s: %s", test.name, list)
+		}
+	}
+}
 
 // TestWatched says which frames of CFM and BFD go to Config.Control, and which
 // are packets like others.

@@ -22,7 +22,9 @@
 // which the translation goes on in the bridge that the route leads through. One
 // that is for such a bridge's own address, and that a tunnel has sent, loses them
 // (TunnelPop) and is translated anew as one that came by the tunnel. Of a route's
-// next hop the link layer address is learned from ARP.
+// next hop the link layer address is learned from ARP. What comes out of a tunnel
+// without an Ethernet header gets one of zeros (PushEth), and flooded packets do
+// not go into such a tunnel.
 //
 // # Caveats
 //
@@ -42,7 +44,11 @@
 // work, so that no megaflow depends on it beyond the outer field; and what
 // waits for a neighbour is translated packet by packet, where C has a megaflow
 // that drops. ofproto/trace does not indent the bridge that a tunnel leads
-// through.
+// through. Where a packet came from that had no Ethernet header is not learned: its
+// address is one that nobody has, and once C has learned it, it drops the packets
+// that follow. By GTP-U go IP packets only, and frames are none, where C sends
+// whatever it is told; of what comes the version and the length are looked at, and
+// the extension headers are skipped.
 //
 // What the C switch does otherwise, on purpose: a frame whose VLAN the learned
 // port does not carry is dropped here, and sent out there (this can come about

@@ -5,6 +5,7 @@ import (
 
 	"govs/datapath/action"
 	"govs/datapath/flow"
+	"govs/datapath/tunnel"
 	"govs/vswitchd/bond"
 )
 
@@ -137,7 +138,11 @@ func (p *port) carries(vlan uint16) bool {
 // admits says whether a Tunnel takes a customer's VLAN, 0 for none.
 func (p *port) admits(vlan uint16) bool { return p.customers == nil || p.customers.has(vlan) }
 
+// bare says whether the interface is a tunnel of packets without Ethernet
+// headers.
+func (i *iface) bare() bool { return i.Tunnel != nil && i.Tunnel.Mode == tunnel.LegacyL3 }
+
 // floods says whether flooded packets go out of the port.
 func (p *port) floods() bool {
-	return p.active != nil && !p.Blocked && !p.mirrorOut && !slices.ContainsFunc(p.ifaces, func(i *iface) bool { return i.NoFlood })
+	return p.active != nil && !p.Blocked && !p.mirrorOut && !slices.ContainsFunc(p.ifaces, func(i *iface) bool { return i.NoFlood || i.bare() })
 }

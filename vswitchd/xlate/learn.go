@@ -15,7 +15,7 @@ const (
 // learnSource notes where the packet's source is, now that there is a packet
 // and later from the traffic of the megaflow.
 func (w *walk) learnSource(br *bridge, p *port, vlan uint16) {
-	if br.MACs == nil || w.key.EthSrc[0]&1 != 0 || br.flood != nil && br.flood.has(vlan) {
+	if br.MACs == nil || w.key.EthSrc[0]&1 != 0 || w.bare || br.flood != nil && br.flood.has(vlan) {
 		return
 	}
 	s := mac.Sighting{VLAN: vlan, MAC: w.key.EthSrc, Port: p.Name, Bond: len(p.ifaces) > 1}

@@ -64,6 +64,8 @@ type walk struct {
 	why   drop.Reason // of the last drop
 	over  bool        // too deep or too long: give up
 
+	oam    bool // the packet is one of those that run the network
+	bare   bool // the packet came without an Ethernet header
 	within bool // the packet is one that a tunnel put its headers on
 
 	mirrored uint64 // mirrors of the bridge at hand that have the packet
@@ -96,6 +98,13 @@ func (t *Translator) Translate(req *engine.Request, res *engine.Result) {
 		return
 	}
 	w.why = drop.Pipeline
+	if w.bare = in.Tunnel != nil && w.key.Bare(); w.bare {
+		if !in.bare() { // and what would there be to forward it by
+			w.finish()
+			return
+		}
+		w.res.Actions = append(w.res.Actions, action.PushEth{})
+	}
 	w.enter(in, w.have)
 	if nf := in.port.bridge.NetFlow; nf != nil {
 		nf.Mask(w.key, w.mask)
@@ -114,6 +123,9 @@ func (w *walk) finish() {
 	if w.over {
 		w.res.Actions = w.res.Actions[:0]
 		w.why = drop.Loop
+	}
+	if w.left == 0 { // nobody sees what was done to it
+		w.res.Actions = w.res.Actions[:0]
 	}
 	w.res.Actions = unwrap(w.res.Actions)
 	if len(w.res.Actions) == 0 && w.why != drop.Pipeline {
@@ -318,6 +330,9 @@ func (w *walk) output(to *port, inside, t stack) {
 	leaves := w.emit(to, inside, t)
 	switch {
 	case i.Tunnel != nil:
+		if i.bare() {
+			leaves = stack{}
+		}
 		w.commit(leaves)
 		w.encapsulate(i)
 	case i.No == 0:

@@ -59,28 +59,34 @@ func (w *walk) arrives(list []*iface) *iface {
 	fill(&w.mask.TunSrc)
 	fill(&w.mask.TunDst)
 	w.mask.TunID, w.mask.TunTOS, w.mask.TunFlg = ^uint64(0), 0xff, flow.TunDF|flow.TunCsum|flow.TunKey
+	w.mask.Add(flow.PacketType)
 	src, dst := k.TunnelEnds()
 	var best *iface
 	most := -1
 	for _, i := range list {
 		t, score := i.Tunnel, 0
+		if t.Mode != tunnel.PTAP {
+			score = 1
+		}
 		switch {
+		case !t.Mode.Takes(k.Bare()):
+			continue
 		case t.InFlow:
 		case t.InKey == k.TunID && (t.InKey != 0 || !t.InHasKey || k.TunFlg&flow.TunKey != 0):
-			score += 4
+			score += 8
 		default:
 			continue
 		}
 		switch t.Remote {
 		case src:
-			score += 2
+			score += 4
 		case netip.Addr{}:
 		default:
 			continue
 		}
 		switch t.Local {
 		case dst:
-			score++
+			score += 2
 		case netip.Addr{}:
 		default:
 			continue
@@ -275,13 +281,22 @@ func (w *walk) encapsulate(i *iface) {
 		return
 	}
 	w.says("-> tunneling from %s %s to %s %s", mac.Text(h.EthSrc), src, mac.Text(h.EthDst), t.Remote)
+	typ := uint16(0)
+	if i.bare() {
+		typ = w.key.EthType
+	}
+	if typ == flow.TPID8021Q || typ == flow.TPID8021AD || !h.Carry(typ) { // a tag that does not count as one is not taken off
+		w.says(">> native tunnel header build failed")
+		w.drop(drop.TunnelPush)
+		return
+	}
 	w.through(br, i, h)
 }
 
 // outer is the header that a tunnel puts on, but for its addresses.
 func (w *walk) outer(t *tunnel.Config) tunnel.Header {
 	k := w.key
-	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, 64), DF: !t.Fragment && t.Remote.Is4(), Port: t.Port, GPE: t.GPE, Seq: t.Seq,
+	h := tunnel.Header{Kind: t.Kind, TOS: t.TOS, TTL: cmp.Or(t.TTL, tunnel.TTL), DF: !t.Fragment && t.Remote.Is4(), Port: t.Port, GPE: t.GPE, Seq: t.Seq, OAM: w.oam && t.Kind == tunnel.Geneve,
 		Csum:    t.Csum && (t.Remote.Is4() || t.Kind == tunnel.GRE),
 		Version: t.Version, Index: t.Index, Egress: t.Egress, Hardware: t.Hardware}
 	key := t.OutKey
@@ -337,10 +352,14 @@ func (w *walk) through(br *bridge, i *iface, h tunnel.Header) {
 	}
 	to := action.Tunnel{Name: i.Name, Kind: h.Kind, Src: h.Src, Dst: h.Dst, TOS: h.TOS, Port: h.Port, HasKey: h.HasKey || h.Kind != tunnel.GRE, Key: h.Key}
 	w.sampleLeaving(i, to)
-	push := []action.Action{action.TunnelPush{Header: h, Port: i.No, Out: local.No}}
+	var push []action.Action
 	if w.snaplen > 0 {
-		push = slices.Insert(push, 0, action.Action(action.Truncate{Len: uint32(w.snaplen)}))
+		push = append(push, action.Truncate{Len: uint32(w.snaplen)})
 	}
+	if i.bare() {
+		push = append(push, action.PopEth{})
+	}
+	push = append(push, action.TunnelPush{Header: h, Port: i.No, Out: local.No})
 	w.res.Actions = append(w.res.Actions, action.Clone{Actions: append(push, res.Actions...)})
 }
 

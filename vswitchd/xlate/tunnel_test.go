@@ -1,6 +1,7 @@
 package xlate
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -208,6 +209,106 @@ func TestEnter(t *testing.T) {
 	if got := m.tr.Enter("br-in", p, begin); got != nil {
 		t.Error(got)
 	}
+}
+
+// Packets without Ethernet headers: which tunnel they are of, what they get, and
+// how a frame becomes one. The actions are those of Open vSwitch 3.1.0, but for
+// the tag that is taken off before.
+func TestTunnelBare(t *testing.T) {
+	gre := tunnel.Config{Kind: tunnel.GRE, Port: 3, Remote: there, InKey: 2, OutKey: 2, OutHasKey: true}
+	l3 := func(c tunnel.Config) tunnel.Config { c.Mode = tunnel.LegacyL3; return c }
+	ptap := func(c tunnel.Config) tunnel.Config { c.Mode = tunnel.PTAP; return c }
+	gpe := l3(tunnel.Config{Kind: tunnel.VXLAN, Port: 4789, Remote: there, InKey: 6, OutKey: 6, GPE: true})
+	gtpu := l3(tunnel.Config{Kind: tunnel.GTPU, Port: 2152, Remote: there, InKey: 8, OutKey: 8})
+	const none = "drop(drop_action_no_tunnel)"
+	bare := func(no, id, typ string) string {
+		return "tunnel(tun_id=" + id + ",src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64,flags(key)),in_port(" + no + "),packet_type(ns=1,id=" + typ + "),eth_type(" + typ + ")"
+	}
+	framed := "tunnel(tun_id=2,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64,flags(key)),in_port(3),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:06),eth_type(0x1234)"
+	for name, c := range map[string]struct {
+		tunnels []tunnel.Config
+		packet  string
+		want    string
+	}{
+		"IP at legacy_l2":       {[]tunnel.Config{gre}, bare("3", "2", "0x0800"), none},
+		"IP at legacy_l3":       {[]tunnel.Config{l3(gre)}, bare("3", "2", "0x0800"), "push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),1"},
+		"IP at ptap":            {[]tunnel.Config{ptap(gre)}, bare("3", "2", "0x0800"), "drop"},
+		"frame at legacy_l2":    {[]tunnel.Config{gre}, framed, "1"},
+		"frame at legacy_l3":    {[]tunnel.Config{l3(gre)}, framed, none},
+		"frame at ptap":         {[]tunnel.Config{ptap(gre)}, framed, "1"},
+		"IP with both":          {[]tunnel.Config{ptap(gre), l3(gre)}, bare("3", "2", "0x86dd"), "push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),1," + strings.Replace(pushedBare("", "gre((flags=0x2000,proto=0x6558),key=0x2)", "3"), "tos=0x1", "tos=0", 1)},
+		"another key":           {[]tunnel.Config{gtpu}, bare("2152", "9", "0x0800"), none},
+		"GTP-U":                 {[]tunnel.Config{gtpu}, bare("2152", "8", "0x86dd"), "push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),1"},
+		"GPE":                   {[]tunnel.Config{gpe}, bare("4789", "6", "0x0800"), "push_eth(src=00:00:00:00:00:00,dst=00:00:00:00:00:00),1"},
+		"nobody sends to it":    {[]tunnel.Config{l3(gre), gtpu}, inner, "drop"},
+		"but to one for frames": {[]tunnel.Config{l3(gre), ptap(gre)}, inner, pushedBare("", "gre((flags=0x2000,proto=0x6558),key=0x2)", "3")},
+	} {
+		m := newMesh(t, c.tunnels...)
+		m.net.Heard("br-ex", there, thereMAC, begin)
+		got, res := m.do(t, c.packet)
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+		if m.key.Tunnelled() && res.Mask.PacketType != ^uint32(0) {
+			t.Errorf("%s: the packet type does not count", name)
+		}
+		if _, known := m.in.MACs.Lookup(0, [6]byte{}); known {
+			t.Errorf("%s: an address that nobody has was learned", name)
+		}
+	}
+	arp := strings.Replace(strings.Replace(reply, "in_port(2)", "in_port(1)", 1), "dst=aa:55:aa:55:00:00", "dst=50:54:00:00:00:02", 1)
+	typ := func(text string) string {
+		return "in_port(1),eth(src=50:54:00:00:00:01,dst=50:54:00:00:00:02)," + text
+	}
+	for name, c := range map[string]struct {
+		tunnel         tunnel.Config
+		packet, header string // "" for none
+	}{
+		"IP by GRE":     {l3(gre), inner, "gre((flags=0x2000,proto=0x800),key=0x2)"},
+		"ARP by GRE":    {l3(gre), arp, "gre((flags=0x2000,proto=0x806),key=0x2)"},
+		"other by GRE":  {l3(gre), typ("eth_type(0x1234)"), "gre((flags=0x2000,proto=0x1234),key=0x2)"},
+		"LLC by GRE":    {l3(gre), typ("eth_type(0/0xffff)"), ""},
+		"IP by GPE":     {gpe, inner, "udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000001,vni=0x6)"},
+		"NSH by GPE":    {gpe, typ("eth_type(0x894f)"), "udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000004,vni=0x6)"},
+		"ARP by GPE":    {gpe, arp, ""},
+		"IP by GTP-U":   {gtpu, inner, "udp(src=0,dst=2152,csum=0x0),gtpu(flags=0x30,msgtype=255,teid=0x8)"},
+		"MPLS by GTP-U": {gtpu, typ("eth_type(0x8847),mpls(label=1,tc=0,ttl=1,bos=1)"), ""},
+		"tagged":        {l3(gre), typ("eth_type(0x8100),vlan(vid=0,pcp=3),encap(eth_type(0x0800),ipv4(frag=no))"), "gre((flags=0x2000,proto=0x800),key=0x2)"},
+		"a tag within":  {l3(gre), typ("eth_type(0x8100),vlan(vid=0,pcp=3),encap(eth_type(0x8100))"), ""},
+	} {
+		m := newMesh(t, c.tunnel)
+		m.net.Heard("br-ex", there, thereMAC, begin)
+		m.in.MACs.AddStatic(0, [6]byte{0x50, 0x54, 5: 2}, "t0", begin)
+		got, _ := m.do(t, c.packet)
+		want := "drop(datapath_drop_tunnel_push_error)"
+		if c.header != "" {
+			want = pushedBare("pop_eth,", c.header, fmt.Sprint(c.tunnel.Port))
+		}
+		if name == "tagged" {
+			want = "pop_vlan," + want
+		}
+		if strings.Replace(got, "tos=0x1,", "tos=0,", 1) != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// pushedBare is a push by the tunnel's port of a header between the two ends.
+func pushedBare(before, header, no string) string {
+	proto, size := "47", "42"
+	if !strings.HasPrefix(header, "gre") {
+		proto, size = "17", "50"
+	}
+	typ := map[string]string{"gre": "3", "udp": "4"}[header[:3]]
+	if no == "2152" {
+		typ = "110"
+	}
+	tos := "0"
+	if before == "" {
+		tos = "0x1"
+	}
+	return before + "tnl_push(tnl_port(" + no + "),header(size=" + size + ",type=" + typ + ",eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=" +
+		proto + ",tos=" + tos + ",ttl=64,frag=0x4000)," + header + "),out_port(100)),2"
 }
 
 // GRE and ERSPAN are one protocol of IP, and told apart by what is in it.
