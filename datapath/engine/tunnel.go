@@ -212,6 +212,7 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 	flow.ExtractTags(p, no, w.tags, &w.key)
 	k := &w.key
 	k.SetTunnel(m.Src, m.Dst)
+	k.TunGBPID, k.TunGBPFlags = m.Policy.Group, m.Policy.Flags
 	k.TunTOS, k.TunTTL, k.TunID, k.PktMark = m.TOS, m.TTL, uint64(m.Key), saved.PktMark
 	for _, f := range [...]struct {
 		is  bool

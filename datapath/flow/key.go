@@ -137,8 +137,11 @@ type Key struct {
 	CTState uint32
 	CTMark  uint32
 	CTZone  uint16
-	_       [6]byte
-	CTLabel [16]byte
+	// Of a tunnel, too: the group and the flags of its policy (tun_gbp_id, tun_gbp_flags).
+	TunGBPID    uint16
+	TunGBPFlags uint8
+	_           [3]byte
+	CTLabel     [16]byte
 
 	Metadata uint64
 	Regs     [16]uint32

@@ -69,18 +69,20 @@ var matchFields = map[string]func(p *parser, value string) error{
 		p.m.PacketType = ^uint32(0)
 		return p.packetType(v)
 	},
-	"metadata":     func(p *parser, v string) error { return long(v, &p.k.Metadata, &p.m.Metadata) },
-	"tun_id":       tunnelFields["tun_id"],
-	"tun_src":      tunnelFields["src"],
-	"tun_dst":      tunnelFields["dst"],
-	"tun_ipv6_src": tunnelFields["ipv6_src"],
-	"tun_ipv6_dst": tunnelFields["ipv6_dst"],
-	"tun_tos":      tunnelFields["tos"],
-	"tun_ttl":      tunnelFields["ttl"],
-	"tun_flags":    (*parser).tunFlags,
-	"pkt_mark":     func(p *parser, v string) error { return num(v, &p.k.PktMark, &p.m.PktMark, 0xffffffff) },
-	"ct_mark":      func(p *parser, v string) error { return num(v, &p.k.CTMark, &p.m.CTMark, 0xffffffff) },
-	"ct_zone":      func(p *parser, v string) error { return num(v, &p.k.CTZone, &p.m.CTZone, 0xffff) },
+	"metadata":      func(p *parser, v string) error { return long(v, &p.k.Metadata, &p.m.Metadata) },
+	"tun_id":        tunnelFields["tun_id"],
+	"tun_src":       tunnelFields["src"],
+	"tun_dst":       tunnelFields["dst"],
+	"tun_ipv6_src":  tunnelFields["ipv6_src"],
+	"tun_ipv6_dst":  tunnelFields["ipv6_dst"],
+	"tun_tos":       tunnelFields["tos"],
+	"tun_ttl":       tunnelFields["ttl"],
+	"tun_gbp_id":    policyFields["id"],
+	"tun_gbp_flags": policyFields["flags"],
+	"tun_flags":     (*parser).tunFlags,
+	"pkt_mark":      func(p *parser, v string) error { return num(v, &p.k.PktMark, &p.m.PktMark, 0xffffffff) },
+	"ct_mark":       func(p *parser, v string) error { return num(v, &p.k.CTMark, &p.m.CTMark, 0xffffffff) },
+	"ct_zone":       func(p *parser, v string) error { return num(v, &p.k.CTZone, &p.m.CTZone, 0xffff) },
 }
 
 // otherNames are further names of the same fields.

@@ -34,8 +34,14 @@ func (f *formatter) tunnel() {
 	if k.TunV6() {
 		src, dst = f.ip6("ipv6_src", k.TunSrc, m.TunSrc), f.ip6("ipv6_dst", k.TunDst, m.TunDst)
 	}
+	policy := ""
+	if m.TunGBPID != 0 || m.TunGBPFlags != 0 {
+		p := &formatter{k: k, m: m}
+		p.group("gbp", p.dec("id", uint64(k.TunGBPID), uint64(m.TunGBPID), 0xffff), p.hex("flags", uint64(k.TunGBPFlags), uint64(m.TunGBPFlags), 0xff))
+		policy = "vxlan(" + p.parts[0] + ")"
+	}
 	f.group("tunnel", id, src, dst,
-		f.hex("tos", uint64(k.TunTOS), uint64(m.TunTOS), 0xff), f.dec("ttl", uint64(k.TunTTL), uint64(m.TunTTL), 0xff), flags)
+		f.hex("tos", uint64(k.TunTOS), uint64(m.TunTOS), 0xff), f.dec("ttl", uint64(k.TunTTL), uint64(m.TunTTL), 0xff), policy, flags)
 }
 
 // formatTunFlags prints which flags are to be there and which not.
@@ -64,8 +70,14 @@ var tunnelFields = map[string]func(*parser, string) error{
 	"ttl":      func(p *parser, v string) error { return num(v, &p.k.TunTTL, &p.m.TunTTL, 0xff) },
 }
 
-// tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,flags(...)), with ipv6_src
-// and ipv6_dst for addresses of IPv6.
+// policyFields are those of vxlan(gbp()).
+var policyFields = map[string]func(*parser, string) error{
+	"id":    func(p *parser, v string) error { return num(v, &p.k.TunGBPID, &p.m.TunGBPID, 0xffff) },
+	"flags": func(p *parser, v string) error { return num(v, &p.k.TunGBPFlags, &p.m.TunGBPFlags, 0xff) },
+}
+
+// tunnel reads tunnel(tun_id=N,src=A,dst=A,tos=N,ttl=N,vxlan(gbp(id=N,flags=N)),flags(...)),
+// with ipv6_src and ipv6_dst for addresses of IPv6.
 func (p *parser) tunnel(args string) error {
 	if p.k.Tunnelled() {
 		return fmt.Errorf("given twice")
@@ -79,6 +91,16 @@ func (p *parser) tunnel(args string) error {
 			return err
 		}
 		args = strings.TrimSuffix(args[:at], ",")
+	}
+	if before, policy, ok := strings.Cut(args, "vxlan(gbp("); ok {
+		policy, closed := strings.CutSuffix(policy, "))")
+		if !closed {
+			return fmt.Errorf("syntax error at vxlan(gbp(%s", policy)
+		}
+		if err := p.fields(policyFields, policy); err != nil {
+			return err
+		}
+		args = strings.TrimSuffix(before, ",")
 	}
 	err := p.fields(tunnelFields, args)
 	if err == nil && !p.k.Tunnelled() {
@@ -132,7 +154,8 @@ func (f *matcher) tunnel() {
 		f.ip("tun_ipv6_src", k.TunSrc[:], m.TunSrc[:])
 		f.ip("tun_ipv6_dst", k.TunDst[:], m.TunDst[:])
 	}
-	f.add(f.all, "tun_gbp_id=0,tun_gbp_flags=0")
+	f.add(m.TunGBPID != 0, "tun_gbp_id=%d", k.TunGBPID)
+	f.add(m.TunGBPFlags != 0, "tun_gbp_flags=%d", k.TunGBPFlags)
 	f.add(m.TunTOS != 0, "tun_tos=%d", k.TunTOS)
 	f.add(m.TunTTL != 0, "tun_ttl=%d", k.TunTTL)
 	switch {

@@ -36,7 +36,12 @@ func TestTunnelText(t *testing.T) {
 	if k, m, err := Parse(bare, nil); err != nil || k.PacketType != PacketTypeNS|0x800 || m.PacketType != ^uint32(0) || Format(&k, &m, Style{}) != bare {
 		t.Errorf("without an Ethernet header: %v, %s", err, Format(&k, &m, Style{}))
 	}
-	for _, text := range []string{"packet_type(ns=1)", "packet_type(ns=2,id=0x800)", "packet_type(ns=0,id=0x800)", "packet_type(ns=1,id=0x10000)", "packet_type(ns=-1,id=0)"} {
+	policy := "tunnel(tun_id=0x8,src=1.1.2.92,dst=1.1.2.88,vxlan(gbp(id=100,flags=0x8/0x48)),flags(-df-csum+key)),recirc_id(0),in_port(6),packet_type(ns=0,id=0),eth_type(0x0806)"
+	if k, m, err := Parse(policy, nil); err != nil || k.TunGBPID != 100 || k.TunGBPFlags != 8 || Format(&k, &m, Style{}) != policy ||
+		!strings.Contains(FormatMatch(&k, &m, "6"), ",tun_gbp_id=100,tun_gbp_flags=8,") {
+		t.Errorf("with a policy: %v, %s, %s", err, Format(&k, &m, Style{}), FormatMatch(&k, &m, "6"))
+	}
+	for _, text := range []string{"tunnel(dst=1.1.1.1,vxlan(gbp(id=1))", "tunnel(dst=1.1.1.1,vxlan(gbp(id=65536)))", "tunnel(dst=1.1.1.1,vxlan(gbp(oops=1)))", "packet_type(ns=1)", "packet_type(ns=2,id=0x800)", "packet_type(ns=0,id=0x800)", "packet_type(ns=1,id=0x10000)", "packet_type(ns=-1,id=0)"} {
 		if _, _, err := Parse(text, nil); err == nil {
 			t.Errorf("%s was read", text)
 		}

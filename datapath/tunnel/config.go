@@ -54,7 +54,7 @@ type Config struct {
 	TOSInherit bool
 	Fragment   bool // df_default=false
 	Csum, Seq  bool
-	GPE        bool // VXLAN with exts=gpe
+	GPE, GBP   bool // VXLAN with exts=gpe, exts=gbp
 	Mode       Mode
 	Mark       uint32 // egress_pkt_mark: which routes count
 	// Of ERSPAN, as Header has them:

@@ -43,7 +43,9 @@ func (h *Header) fieldsUDP(words string) bool {
 		return ok && there
 	}
 	h.Key, h.OAM = vni, strings.Contains(rest, " oam ")
-	if h.GPE = flags&(gpeNext<<24) != 0; h.GPE {
+	if flags&(gbpPolicy<<24) != 0 {
+		h.Policy = Policy{uint16(flags), uint8(flags >> 16)}
+	} else if h.GPE = flags&(gpeNext<<24) != 0; h.GPE {
 		if next := flags & 0xff; int(next) < len(gpeCarries) {
 			h.Carries = gpeCarries[next]
 		}

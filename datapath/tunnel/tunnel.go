@@ -107,11 +107,20 @@ const (
 	greSeq  = 0x1000
 )
 
-// Flags of VXLAN's first byte; with gpeNext the fourth one says what is carried.
+// Flags of VXLAN's first byte; with gpeNext the fourth one says what is carried,
+// with gbpPolicy the second one are flags and the two behind it a group.
 const (
-	vxlanVNI = 0x08
-	gpeNext  = 0x04
+	gbpPolicy = 0x80
+	vxlanVNI  = 0x08
+	gpeNext   = 0x04
 )
+
+// A Policy is what VXLAN's group policy option says of a packet
+// (draft-smith-vxlan-group-policy). The zero value is none.
+type Policy struct {
+	Group uint16
+	Flags uint8 // 0x08: it was applied; 0x40: the sender's address is not to be learned
+}
 
 // gpeCarries are the Ethernet types of what the fourth byte names. One that is
 // not there is 1, and 0 is a frame.
@@ -144,6 +153,7 @@ type Header struct {
 	Port           uint16 // UDP destination; 0 for GRE
 	Csum           bool   // checksum of UDP or GRE, over the frame too; UDP over IPv6 has one always
 	GPE            bool   // VXLAN only: with the generic protocol extension
+	Policy         Policy // VXLAN only, and not with GPE
 	HasKey         bool   // GRE only: the others have a key of 0 otherwise
 	Seq            bool   // GRE only
 	OAM            bool   // Geneve only: what is carried is of those that run the network
@@ -258,10 +268,8 @@ func (h *Header) putUDP(t []byte) {
 	clear(t[:vxlanLen])
 	be.PutUint32(t[4:], h.Key<<8)
 	switch {
-	case h.GPE:
-		t[0], t[3] = vxlanVNI|gpeNext, h.gpe()
 	case h.Kind == VXLAN:
-		t[0] = vxlanVNI
+		be.PutUint32(t, h.vxlanFlags())
 	case h.Kind == GTPU:
 		h.putGTPU(t)
 	default:
@@ -270,6 +278,19 @@ func (h *Header) putUDP(t []byte) {
 		}
 		be.PutUint16(t[2:], typeTEB)
 	}
+}
+
+// vxlanFlags are the first 32 bits of VXLAN.
+func (h *Header) vxlanFlags() uint32 {
+	const first = 24
+	flags := uint32(vxlanVNI) << first
+	switch {
+	case h.GPE:
+		flags |= gpeNext<<first | uint32(h.gpe())
+	case h.Policy != Policy{}:
+		flags |= gbpPolicy<<first | uint32(h.Policy.Flags)<<16 | uint32(h.Policy.Group)
+	}
+	return flags
 }
 
 // gpe is what the generic protocol extension calls that which is carried.
@@ -348,8 +369,9 @@ type Meta struct {
 	Key      uint32
 	Port     uint16 // of UDP, the source's
 	Carries  uint16 // Ethernet type of a packet without an Ethernet header; 0 is a frame
-	Len      int    // bytes in front of the frame
-	End      int    // where the frame ends: behind it there is padding only
+	Policy   Policy
+	Len      int // bytes in front of the frame
+	End      int // where the frame ends: behind it there is padding only
 }
 
 // Parse reads the outer headers of a packet of that kind, which may have VLAN
@@ -495,6 +517,9 @@ func (m *Meta) vxlan(t []byte) (n int, err error) {
 		}
 		m.Carries = gpeCarries[t[3]]
 	}
+	if t[0]&gbpPolicy != 0 {
+		m.Policy = Policy{be.Uint16(t[2:]), t[1]}
+	}
 	m.Key = be.Uint32(t[4:]) >> 8
 	return vxlanLen, nil
 }
@@ -546,11 +571,7 @@ func (h Header) String() string {
 	}
 	s += fmt.Sprintf("udp(src=0,dst=%d,csum=%s),", h.Port, csum)
 	if h.Kind == VXLAN {
-		flags := uint32(vxlanVNI) << 24
-		if h.GPE {
-			flags |= gpeNext<<24 | uint32(h.gpe())
-		}
-		return s + fmt.Sprintf("vxlan(flags=%#x,vni=0x%x))", flags, h.Key)
+		return s + fmt.Sprintf("vxlan(flags=%#x,vni=0x%x))", h.vxlanFlags(), h.Key)
 	}
 	if h.Kind == GTPU {
 		return s + h.textGTPU() + ")"

@@ -53,6 +53,7 @@ var headers = []struct {
 	{outer(GRE, func(h *Header) { h.Key, h.Carries = 2, 0x800 }), "header(size=42,type=3,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=47,tos=0,ttl=64,frag=0x4000),gre((flags=0x2000,proto=0x800),key=0x2))"},
 	{outer(VXLAN, func(h *Header) { h.GPE, h.Key, h.Carries = true, 6, 0x86dd }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000002,vni=0x6))"},
 	{outer(VXLAN, func(h *Header) { h.GPE, h.Key, h.Carries = true, 6, 0x894f }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0xc000004,vni=0x6))"},
+	{outer(VXLAN, func(h *Header) { h.Policy = Policy{100, 8} }), "header(size=50,type=4,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=4789,csum=0x0),vxlan(flags=0x88080064,vni=0x7b))"},
 	{outer(GTPU, nil), "header(size=50,type=110,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=2152,csum=0x0),gtpu(flags=0x30,msgtype=255,teid=0x8))"},
 	{over6(GTPU, func(h *Header) { h.Key = 0x12345678 }), "header(size=70,type=110,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x86dd),ipv6(src=fd00::1,dst=fd00::2,label=0,proto=17,tclass=0x0,hlimit=64),udp(src=0,dst=2152,csum=0xffff),gtpu(flags=0x30,msgtype=255,teid=0x12345678))"},
 	{outer(Geneve, func(h *Header) { h.OAM = true }), "header(size=50,type=5,eth(dst=f8:bc:12:44:34:b6,src=aa:55:aa:55:00:00,dl_type=0x0800),ipv4(src=1.1.2.88,dst=1.1.2.92,proto=17,tos=0,ttl=64,frag=0x4000),udp(src=0,dst=6081,csum=0x0),geneve(oam,vni=0x5))"},
@@ -119,7 +120,7 @@ func TestThereAndBack(t *testing.T) {
 		inner, carries := within(&c.h)
 		key := c.h.HasKey || c.h.Kind != GRE
 		if err != nil || m.Src != c.h.Src || m.Dst != c.h.Dst || m.TOS != c.h.TOS || m.TTL != 64 || m.DF != c.h.DF || m.Csum != summed ||
-			m.HasKey != key || m.Key != c.h.Key || m.Carries != carries || m.Len != c.h.Len() || m.End != len(b) || !bytes.Equal(b[m.Len:m.End], inner) {
+			m.HasKey != key || m.Key != c.h.Key || m.Carries != carries || m.Policy != c.h.Policy || m.Len != c.h.Len() || m.End != len(b) || !bytes.Equal(b[m.Len:m.End], inner) {
 			t.Errorf("%s: read as %+v, %v", c.text, m, err)
 		}
 		// With a tag in front and padding behind it is the same frame.

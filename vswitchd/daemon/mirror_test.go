@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gopacket/gopacket"
+	"github.com/gopacket/gopacket/layers"
 	"golang.org/x/sys/unix"
 )
 
@@ -145,4 +147,93 @@ func TestMirror(t *testing.T) {
 		}
 	}
 	t.Errorf("statistics: %s", l.vsctl("list", "Mirror"))
+}
+
+// TestMirrorERSPAN is a mirror whose port is a tunnel: at the other end each
+// packet arrives once, behind headers that others understand.
+func TestMirrorERSPAN(t *testing.T) {
+	t.Parallel()
+	for _, version := range []string{"1", "2"} {
+		t.Run("version "+version, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t, 0)
+			there := n.add("far")
+			n.cable(n.at, "e1", there, "f1")
+			h1, _ := n.host(n.at, "v1", 1), n.host(n.at, "v2", 2)
+			l := newOurs(n, n.at)
+			tunnelEnd(n, l, n.at, "e1", "v1", 1, "type=erspan", "options:key=77", "options:erspan_ver="+version, "options:erspan_idx=9", "options:erspan_dir=1", "options:erspan_hwid=4")
+			n.ip("-n", there, "addr", "add", "172.16.9.2/24", "dev", "f1")
+			if out := l.vsctl("add-port", "br-in", "v2", "--", "--id=@t0", "get", "Port", "t0", "--", "--id=@v1", "get", "Port", "v1",
+				"--", "--id=@m", "create", "Mirror", "name=away", "select_src_port=@v1", "output_port=@t0", "--", "set", "Bridge", "br-in", "mirrors=@m"); strings.Contains(out, "ovs-vsctl") {
+				t.Fatal(out)
+			}
+			spy := newSniffer(n, there, "f1")
+			await(t, "something mirrored", func() bool {
+				_, _ = ping(h1, 2, 1)
+				return len(mirrored(spy.frames())) > 0
+			}, func() string { return l.appctl("dpctl/dump-flows") + l.appctl("drop/show") })
+			const pings = 20
+			if out, err := ping(h1, 2, pings); err != nil {
+				t.Fatal(out)
+			}
+			heard := make(map[uint16]int)
+			for _, m := range mirrored(spy.frames()) {
+				if m.echo.Src().String() != "10.9.0.1" || m.session != 77 || version == "1" && m.index != 9 || version == "2" && m.last != 1<<3|4<<4 {
+					t.Errorf("mirrored: %+v", m)
+				}
+				heard[m.seq]++
+			}
+			if len(heard) != pings {
+				t.Errorf("%d different requests, want %d", len(heard), pings)
+			}
+			for seq, k := range heard {
+				if k != 1 {
+					t.Errorf("request %d was heard %d times", seq, k)
+				}
+			}
+		})
+	}
+}
+
+// A copied is an echo request that came through ERSPAN.
+type copied struct {
+	session uint16
+	index   uint32 // of type II
+	last    uint16 // bits of type III
+	echo    gopacket.Flow
+	seq     uint16
+}
+
+// mirrored are the echo requests among frames that ERSPAN carries.
+func mirrored(frames [][]byte) (list []copied) {
+	for _, f := range frames {
+		p := gopacket.NewPacket(f, layers.LayerTypeEthernet, gopacket.NoCopy)
+		gre, ok := p.Layer(layers.LayerTypeGRE).(*layers.GRE)
+		if !ok || !gre.SeqPresent {
+			continue
+		}
+		var c copied
+		inner := gre.Payload
+		switch gre.Protocol {
+		case layers.EthernetTypeERSPAN:
+			e, ok := p.Layer(layers.LayerTypeERSPANII).(*layers.ERSPANII)
+			if !ok {
+				continue
+			}
+			c.session, c.index, inner = e.SessionID, e.Index, e.Payload
+		case 0x22eb: // of which gopacket knows nothing
+			if len(inner) < 12 || inner[0]>>4 != 2 {
+				continue
+			}
+			c.session, c.last, inner = (uint16(inner[2])<<8|uint16(inner[3]))&0x3ff, uint16(inner[10])<<8|uint16(inner[11]), inner[12:]
+		default:
+			continue
+		}
+		within := gopacket.NewPacket(inner, layers.LayerTypeEthernet, gopacket.NoCopy)
+		if icmp, ok := within.Layer(layers.LayerTypeICMPv4).(*layers.ICMPv4); ok && icmp.TypeCode.Type() == layers.ICMPv4TypeEchoRequest {
+			c.echo, c.seq = within.NetworkLayer().NetworkFlow(), icmp.Seq
+			list = append(list, c)
+		}
+	}
+	return list
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"govs/schema/vswitch"
+	"govs/vswitchd/desired"
 	"govs/vswitchd/status"
 )
 
@@ -16,7 +17,7 @@ func system(o Options) status.System {
 	sys := status.System{
 		OVSVersion: o.Version,
 		DBVersion:  vswitch.Schema().Version,
-		IfaceTypes: []string{"afxdp", "afxdp-nonpmd", "erspan", "geneve", "gre", "internal", "ip6erspan", "ip6gre", "patch", "system", "tap", "vxlan"},
+		IfaceTypes: append(desired.TunnelTypes(), "afxdp", "afxdp-nonpmd", "internal", "patch", "system", "tap"),
 	}
 	sys.DatapathTypes = []string{"netdev"}
 	if !o.DisableSystem || o.Dummy.Datapath("system") {

@@ -7,8 +7,11 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"govs/vswitchd/daemon"
 	"govs/vswitchd/desired"
@@ -183,6 +186,63 @@ func TestTunnels(t *testing.T) {
 			}
 			near.eventually("status", "{tunnel_egress_iface=br-ex, tunnel_egress_iface_carrier=up}", func() string { return near.vsctl("get", "Interface", "t0", "status") })
 		})
+	}
+}
+
+// TestTunnelPolicy has Linux put a group's policy on what it sends by VXLAN: it is
+// still there when the packet went through a switch from one tunnel into another.
+func TestTunnelPolicy(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t, 0)
+	from, to := n.add("from"), n.add("to")
+	l := newOurs(n, n.at)
+	if out := l.vsctl("add-br", "br-ex", "--", "add-br", "br-in"); out != "" {
+		t.Fatal(out)
+	}
+	n.ip("-n", n.at, "addr", "add", "172.16.9.1/24", "dev", "br-ex")
+	n.ip("-n", n.at, "link", "set", "br-ex", "up")
+	for i, at := range []string{from, to} {
+		no, dev := i+2, fmt.Sprint("e", i)
+		n.cable(n.at, dev, at, "f")
+		n.ip("-n", at, "addr", "add", fmt.Sprintf("172.16.9.%d/24", no), "dev", "f")
+		n.ip("-n", at, "link", "add", "eth0", "type", "vxlan", "id", fmt.Sprint(no), "remote", "172.16.9.1", "dstport", "4789", "gbp", "dev", "f")
+		n.ip("-n", at, "addr", "add", fmt.Sprintf("10.9.0.%d/24", no), "dev", "eth0")
+		n.ip("-n", at, "link", "set", "eth0", "up")
+		if out := l.vsctl("add-port", "br-ex", dev, "--", "add-port", "br-in", fmt.Sprint("t", i), "--", "set", "Interface", fmt.Sprint("t", i),
+			"type=vxlan", fmt.Sprintf("options:remote_ip=172.16.9.%d", no), fmt.Sprintf("options:key=%d", no), "options:exts=gbp"); out != "" {
+			t.Fatal(out)
+		}
+	}
+	say := func() string { return l.appctl("dpctl/dump-flows") + l.appctl("drop/show") }
+	await(t, "ping through both tunnels", func() bool { _, err := ping(from, 3, 1); return err == nil }, say)
+	spy := newSniffer(n, to, "f")
+	const group, applied = 0x123, 0x08 << 16 // as Linux has them in a packet's mark
+	n.within(from, func() {
+		c, err := (&net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
+			return raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_MARK, applied|group) })
+		}}).Dial("udp", "10.9.0.3:9")
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer c.Close()
+		for range 3 {
+			_, _ = c.Write([]byte("of a group"))
+		}
+	})
+	seen := 0
+	for _, f := range spy.frames() {
+		if len(f) > 50 && strings.HasSuffix(strings.TrimRight(string(f), "\x00"), "of a group") && f[23] == unix.IPPROTO_UDP {
+			if seen++; f[42] != 0x88 || f[43] != 0x08 || int(f[44])<<8|int(f[45]) != group {
+				t.Errorf("VXLAN's header is % x", f[42:50])
+			}
+		}
+	}
+	if seen != 3 {
+		t.Errorf("%d of 3 packets arrived\n%s", seen, say())
+	}
+	if flows := l.appctl("dpctl/dump-flows"); !strings.Contains(flows, "vxlan(gbp(id=291,flags=0x8))") {
+		t.Errorf("no megaflow has the policy:\n%s", flows)
 	}
 }
 

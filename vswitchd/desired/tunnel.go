@@ -15,6 +15,9 @@ import (
 // tunnelKinds are the tunnels that there are, by Interface.type.
 var tunnelKinds = map[string]tunnel.Kind{"vxlan": tunnel.VXLAN, "gre": tunnel.GRE, "ip6gre": tunnel.GRE, "geneve": tunnel.Geneve, "erspan": tunnel.ERSPAN, "ip6erspan": tunnel.ERSPAN, "gtpu": tunnel.GTPU}
 
+// TunnelTypes are the values of Interface.type that stand for tunnels.
+func TunnelTypes() []string { return slices.Sorted(maps.Keys(tunnelKinds)) }
+
 // tunnelOptions are the options of ovs-vswitchd.conf.db(5), "Tunnel Options",
 // that are known; of a part of them only the default value is supported.
 var tunnelOptions = []string{"remote_ip", "local_ip", "in_key", "out_key", "key", "dst_port", "tos", "ttl", "df_default", "csum", "seq", "packet_type", "exts", "egress_pkt_mark",
@@ -24,7 +27,7 @@ var tunnelOptions = []string{"remote_ip", "local_ip", "in_key", "out_key", "key"
 // the error that the interface has.
 func (b *builder) tunnel(i *Interface) (*tunnel.Config, string) {
 	o, kind := i.Options, tunnelKinds[i.Type]
-	c := &tunnel.Config{Kind: kind, Fragment: o["df_default"] == "false", Csum: o["csum"] == "true", Seq: kind == tunnel.GRE && o["seq"] == "true"}
+	c := &tunnel.Config{Kind: kind, Fragment: o["df_default"] == "false", Csum: known(kind, "csum") && o["csum"] == "true", Seq: kind == tunnel.GRE && o["seq"] == "true"}
 	bad := func(format string, args ...any) { b.problem("Interface", i.UUID, i.Name+": "+format, args...) }
 	for _, name := range slices.Sorted(maps.Keys(o)) {
 		switch {
@@ -93,14 +96,14 @@ func defaultMode(k tunnel.Kind) tunnel.Mode {
 }
 
 // extensions reads options:exts of VXLAN: gbp, gpe. A packet with a group-based
-// policy is taken whatever the tunnel is like, and one that is sent has the
-// policy 0, which is none: only OpenFlow could say another.
+// policy is taken whatever the tunnel is like.
 func (b *builder) extensions(i *Interface, c *tunnel.Config) {
 	for _, name := range strings.Split(i.Options["exts"], ",") {
 		switch name {
 		case "gpe":
 			c.GPE = true
 		case "gbp":
+			c.GBP = true
 		default:
 			b.problem("Interface", i.UUID, "%s: unknown extension '%s'", i.Name, name)
 		}

@@ -303,6 +303,10 @@ func (w *walk) outer(t *tunnel.Config) tunnel.Header {
 	if t.OutFlow {
 		w.mask.TunID, key = ^uint64(0), k.TunID
 	}
+	if t.GBP {
+		w.mask.TunGBPID, w.mask.TunGBPFlags = 0xffff, 0xff
+		h.Policy = tunnel.Policy{Group: k.TunGBPID, Flags: k.TunGBPFlags}
+	}
 	h.Key, h.HasKey = uint32(key), t.Kind == tunnel.GRE && (t.OutHasKey || t.OutFlow)
 	switch t.Kind {
 	case tunnel.VXLAN, tunnel.Geneve:

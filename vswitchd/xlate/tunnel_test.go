@@ -211,6 +211,31 @@ func TestEnter(t *testing.T) {
 	}
 }
 
+// A policy goes from one tunnel to the next, where that one has any.
+func TestTunnelPolicy(t *testing.T) {
+	gbp := tunnel.Config{Kind: tunnel.VXLAN, Port: 4790, Remote: netip.MustParseAddr("1.1.2.93"), OutKey: 9, GBP: true}
+	without := gbp
+	without.GBP = false
+	came := "tunnel(tun_id=0,src=1.1.2.92,dst=1.1.2.88,tos=0,ttl=64,vxlan(gbp(id=100,flags=0x8)),flags(key)),in_port(4789),eth(src=50:54:00:00:00:05,dst=50:54:00:00:00:06),eth_type(0x1234)"
+	for _, c := range []struct {
+		to           tunnel.Config
+		packet, want string
+	}{
+		{gbp, came, "vxlan(flags=0x88080064,vni=0x9)"},
+		{gbp, strings.Replace(came, "vxlan(gbp(id=100,flags=0x8)),", "", 1), "vxlan(flags=0x8000000,vni=0x9)"},
+		{gbp, inner, "vxlan(flags=0x8000000,vni=0x9)"},
+		{without, came, "vxlan(flags=0x8000000,vni=0x9)"},
+	} {
+		m := newMesh(t, tunnel.Config{Remote: there}, c.to)
+		m.net.Heard("br-ex", there, thereMAC, begin)
+		m.net.Heard("br-ex", c.to.Remote, thereMAC, begin)
+		got, res := m.do(t, c.packet)
+		if !strings.Contains(got, c.want) || (res.Mask.TunGBPID == 0xffff && res.Mask.TunGBPFlags == 0xff) != c.to.GBP {
+			t.Errorf("%s: %s, want %s; the mask has %#x, %#x", c.packet, got, c.want, res.Mask.TunGBPID, res.Mask.TunGBPFlags)
+		}
+	}
+}
+
 // Packets without Ethernet headers: which tunnel they are of, what they get, and
 // how a frame becomes one. The actions are those of Open vSwitch 3.1.0, but for
 // the tag that is taken off before.
