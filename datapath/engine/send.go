@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"govs/datapath/drop"
 	"govs/datapath/flow"
 	"govs/datapath/header"
@@ -12,10 +14,10 @@ import (
 // take.
 func (w *worker) transmit(q *queue) {
 	st := q.to.port.State()
-	b := &q.batch
+	b := w.merge(q, &st)
 	for i, p := range b.Packets {
 		if !fits(p, &st) {
-			w.complete(q, &st, i)
+			w.complete(q, b.Packets, &st, i)
 			b = &w.ready
 			break
 		}
@@ -41,7 +43,20 @@ func (w *worker) transmit(q *queue) {
 	}
 	w.chunk.Packets = nil
 	w.ready.Reset()
+	w.merged.Reset()
 	q.batch.Reset()
+}
+
+// merge is the queue's batch, with large segments made of packets that were cut
+// on their way, where the port takes such.
+func (w *worker) merge(q *queue, st *port.State) *packet.Batch {
+	o := &st.Offloads
+	if q.from != nil || !o.Csum || !o.TSO4 && !o.TSO6 || q.batch.Len() < 2 || !slices.ContainsFunc(q.batch.Packets, func(p *packet.Packet) bool { return p.Mergeable }) {
+		return &q.batch
+	}
+	w.merged.Reset()
+	packet.Merge(q.batch.Packets, o.TSO4, o.TSO6, w.e.pool, &w.merged, &w.extra)
+	return &w.merged
 }
 
 // fits says whether the port takes the packet as it is.
@@ -93,10 +108,10 @@ func short(p *packet.Packet, mtu int) bool {
 	return n <= limit+header.VLANLen*tags(p.Bytes())
 }
 
-// complete fills w.ready with the queue's packets as the port takes them;
-// those before first need nothing.
-func (w *worker) complete(q *queue, st *port.State, first int) {
-	for i, p := range q.batch.Packets {
+// complete fills w.ready with packets for the queue's port as the port takes
+// them; those before first need nothing.
+func (w *worker) complete(q *queue, list []*packet.Packet, st *port.State, first int) {
+	for i, p := range list {
 		if q.from != nil {
 			w.key.InPort = q.from[i]
 		}

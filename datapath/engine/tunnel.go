@@ -202,6 +202,7 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 	if !o.NeedsCsum && !whole {
 		*o = packet.Offload{} // what was vouched for was the outer checksum
 	}
+	p.Mergeable = true
 	if !congested(p.Bytes(), m.TOS) {
 		w.drop(drop.TunnelECN, p, nil)
 		return

@@ -11,6 +11,7 @@ import (
 	"govs/datapath/flow"
 	"govs/datapath/header"
 	"govs/datapath/packet"
+	"govs/datapath/port"
 	"govs/datapath/port/dummy"
 	"govs/datapath/tunnel"
 )
@@ -178,6 +179,45 @@ func TestTunnelAside(t *testing.T) {
 	if len(s) != 2 || len(s[0].Bytes) != len(want)+50 || len(s[1].Bytes) != 70 {
 		t.Errorf("into the tunnel: %+v", s)
 	}
+}
+
+// What was a large segment before the tunnel is one behind it, where the port takes
+// such.
+func TestTunnelMerges(t *testing.T) {
+	r := tunnelled(t, vxlan, 1500)
+	able := r.add(5, dummy.Options{Offloads: port.Offloads{Csum: true, TSO4: true}})
+	decide := r.table.decide
+	r.table.set(func(k *flow.Key) (flow.Fields, []action.Action) {
+		if k.InPort == 3 {
+			return 0, to(4, 5)
+		}
+		return decide(k)
+	})
+	p := segment(t, 10000, 1000)
+	whole := bytes.Clone(p.Bytes())
+	if err := r.ports[1].ReceivePacket(p); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(1)
+	var pool packet.Pool
+	var batch packet.Batch
+	for _, f := range r.ports[2].Sent() {
+		batch.Add(pool.From(f.Bytes))
+	}
+	if batch.Len() != 10 {
+		t.Fatalf("%d packets in the tunnel", batch.Len())
+	}
+	if err := r.ports[2].ReceivePacket(batch.Packets...); err != nil {
+		t.Fatal(err)
+	}
+	r.wait(2)
+	if s := r.ports[4].Sent(); len(s) != 10 || !valid(s[9].Bytes) {
+		t.Errorf("%d packets at a port that takes none that are large", len(s))
+	}
+	if s := able.Sent(); len(s) != 1 || !bytes.Equal(s[0].Bytes, whole) || s[0].Offload.GSO != packet.GSOTCPv4 || s[0].Offload.GSOSize != 1000 {
+		t.Errorf("%d packets at a port that takes large ones: %+v", len(s), s)
+	}
+	r.drops(nil)
 }
 
 // Packets lose their Ethernet headers on the way through a tunnel, and get others

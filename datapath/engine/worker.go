@@ -58,6 +58,7 @@ type worker struct {
 	extra  packet.Batch // copies and segments, freed at the end of the batch
 	ready  packet.Batch // what goes to a port when something had to be completed
 	chunk  packet.Batch // a part of ready
+	merged packet.Batch // a queue with large segments put together
 
 	mine []*packet.Packet // of a stage: what it sends
 

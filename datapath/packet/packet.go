@@ -59,6 +59,9 @@ type Packet struct {
 	// Bare says that the packet has no Ethernet header: in its place stand two
 	// addresses of zeros and the type, so that all that reads frames can read it.
 	Bare bool
+	// Mergeable says that the packet may be put together with others of its flow
+	// (Merge): somebody on its way cut large segments.
+	Mergeable bool
 }
 
 // Bytes is the frame, from its destination MAC address on. The slice aliases
@@ -116,7 +119,7 @@ func (p *Packet) shift(n int) {
 // a full Headroom, but for a frame that grew beyond MaxFrame.
 func (p *Packet) Clone() *Packet {
 	c := p.pool.From(p.Bytes())
-	c.Offload, c.Bare = p.Offload, p.Bare
+	c.Offload, c.Bare, c.Mergeable = p.Offload, p.Bare, p.Mergeable
 	return c
 }
 

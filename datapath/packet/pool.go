@@ -35,7 +35,7 @@ func (p *Pool) get(size int) *Packet {
 		pkt = &Packet{buf: make([]byte, Headroom+room), pool: p}
 	}
 	pkt.off = min(Headroom, len(pkt.buf)-size)
-	pkt.end, pkt.Offload, pkt.Bare = pkt.off, Offload{}, false
+	pkt.end, pkt.Offload, pkt.Bare, pkt.Mergeable = pkt.off, Offload{}, false, false
 	return pkt
 }
 

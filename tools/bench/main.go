@@ -71,7 +71,8 @@
 // "-only services" is all of the following.
 //
 // "-only tunnels" has two switches of the same kind, each with a host behind it,
-// and tunnels between them over a cable. The hosts' MTU is 1400.
+// and tunnels between them over a cable. The hosts' MTU is 1400. Tunnels of IP
+// packets without Ethernet headers have no 60-byte frames.
 //
 // "-only mirrors" measures without and with a mirror of all packets to the port
 // of another host; "-only sampling" without and with an exporter, whose collector

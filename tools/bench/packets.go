@@ -19,9 +19,10 @@ type wire struct {
 	name    string
 	up      func(w *wire) error // makes the switch, with ports p0 and p1
 	down    func(w *wire)
-	txOff   bool // the hosts' offloads are off
-	dummies bool // ports are dummies, and there are none to begin with
-	bare    bool // there are no bridges to begin with
+	txOff   bool     // the hosts' offloads are off
+	dummies bool     // ports are dummies, and there are none to begin with
+	bare    bool     // there are no bridges to begin with
+	ends    []func() // what ends with the switch
 	o       options
 	dir     string
 	results map[resultKey][]float64
@@ -188,7 +189,7 @@ func (w *wire) round() error {
 			"ip netns add " + host,
 			fmt.Sprintf("ip link add p%d type veth peer name eth0 netns %s", i, host),
 			fmt.Sprintf("ip link set p%d up", i),
-			fmt.Sprintf("ip -n %s link set eth0 address 02:00:00:00:00:0%d up", host, i+1),
+			fmt.Sprintf("ip -n %s link set eth0 address %s up", host, hostAddress(i)),
 			fmt.Sprintf("ip -n %s link set lo up", host),
 			fmt.Sprintf("ip -n %s addr add 10.1.1.%d/24 dev eth0", host, i+1),
 		} {

@@ -53,6 +53,10 @@ func (w *wire) twoGovsUser() error { return w.two(w.o.bin, "other_config:ebpf-of
 func (w *wire) twoC() error        { return w.two(w.o.theirs) }
 
 func (w *wire) stopTwo() {
+	for _, end := range w.ends {
+		end()
+	}
+	w.ends = nil
 	w.far.stopSwitch()
 	w.stopSwitch()
 	for _, dev := range []string{"br-ex", "br3", "mid", "c2", "m1", "r0"} {
@@ -88,56 +92,6 @@ func twos() []*wire {
 	}
 }
 
-// tunnels measures what passes through tunnels between two switches.
-func tunnels(o options) error {
-	var measures []packetMeasure
-	for _, kind := range []string{"gre", "vxlan", "geneve"} {
-		measures = append(measures, packetMeasure{
-			[]packetRow{{name: kind + ": TCP, 1 stream, Gbit/s"}, {name: kind + ": TCP, 4 streams, Gbit/s"}, {name: kind + ": 60-byte frames, kpps"}, {name: "  CPU a frame, ns", lower: true}},
-			func(w *wire) ([]float64, error) { return w.through(kind) },
-		})
-	}
-	all := twos()
-	for _, w := range all {
-		up := w.up
-		w.up = func(w *wire) error {
-			if err := up(w); err != nil {
-				return err
-			}
-			return w.endTunnels()
-		}
-	}
-	return o.compare("tunnels between two switches", all, measures)
-}
-
-// endTunnels makes a bridge for the hosts at each end, and one to the network
-// between them. No kind of tunnel is there yet, but the hosts are to reach each
-// other: by a tunnel that the measures replace.
-func (w *wire) endTunnels() error {
-	if err := w.both("add-br", "br-ex", "--", "set", "Bridge", "br-ex", "datapath_type=netdev", "--", "add-port", "br-ex", "{c}0",
-		"--", "add-br", "br0", "--", "set", "Bridge", "br0", "datapath_type=netdev", "--", "add-port", "br0", "{p}"); err != nil {
-		return err
-	}
-	for _, s := range []string{
-		"ip addr add 172.16.0.1/24 dev br-ex", "ip link set br-ex up",
-		"ip -n " + farNS + " addr add 172.16.0.2/24 dev br-ex", "ip -n " + farNS + " link set br-ex up",
-		"ip -n h0 link set eth0 mtu 1400", "ip -n h1 link set eth0 mtu 1400",
-	} {
-		if err := sh(s); err != nil {
-			return err
-		}
-	}
-	return w.tunnel("gre")
-}
-
-// tunnel makes the tunnel one of that kind, and waits until it works.
-func (w *wire) tunnel(kind string) error {
-	if err := w.both("--if-exists", "del-port", "t0", "--", "add-port", "br0", "t0", "--", "set", "Interface", "t0", "type="+kind, "options:remote_ip=172.16.0.{o}", "options:key=5"); err != nil {
-		return err
-	}
-	return reach(30 * time.Second)
-}
-
 // reach waits until the first host reaches the second.
 func reach(most time.Duration) error {
 	var err error
@@ -147,25 +101,6 @@ func reach(most time.Duration) error {
 		}
 	}
 	return err
-}
-
-func (w *wire) through(kind string) ([]float64, error) {
-	if err := w.tunnel(kind); err != nil {
-		return nil, err
-	}
-	one, err := w.tcp(1, 1)
-	if err != nil {
-		return nil, err
-	}
-	four, err := w.tcp(1, 4)
-	if err != nil {
-		return nil, err
-	}
-	frames, err := w.smallFrames()
-	if err != nil {
-		return nil, err
-	}
-	return append(append(one, four...), frames...), nil
 }
 
 // A cutting is how packets lose their way between two switches, and find
