@@ -19,24 +19,17 @@ func (w *worker) show(p *packet.Packet, a *action.Show) {
 		}
 		return
 	}
-	frames, _ := packet.Wire(p)
-	first := 0
-	for first < frames && !chosen(a.Probability) {
-		first++
-	}
-	if first >= frames {
-		return
-	}
-	var pieces packet.Batch
-	if packet.Segment(p, w.e.pool, &pieces) != nil {
+	c, err := packet.Cut(p)
+	if err != nil {
 		return // the output, if there is one, tells of it
 	}
-	for n, q := range pieces.Packets {
-		if n == first || n > first && chosen(a.Probability) {
+	for i := range c.Frames {
+		if chosen(a.Probability) {
+			q := c.Frame(i, w.e.pool)
 			w.hand(q, a)
+			q.Free()
 		}
 	}
-	pieces.FreeAll()
 }
 
 // hand hands a frame over, with its checksum.

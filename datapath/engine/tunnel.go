@@ -193,11 +193,10 @@ func (w *worker) pop(p *packet.Packet, a *action.TunnelPop) {
 		return
 	}
 	p.Pull(m.Len)
-	if m.Carries != 0 {
+	if p.Bare = m.Carries != 0; p.Bare {
 		b := p.Push(header.EthernetLen)
 		clear(b[:12])
 		binary.BigEndian.PutUint16(b[12:], m.Carries)
-		p.Bare = true
 	}
 	if !o.NeedsCsum && !whole {
 		*o = packet.Offload{} // what was vouched for was the outer checksum

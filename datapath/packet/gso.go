@@ -142,11 +142,9 @@ func (l *layout) ipv6(f []byte) (proto byte, err error) {
 // completed. p itself stays as it is and the caller's. Nothing is appended
 // when the error is not nil: ErrOffload or ErrSegments.
 func Segment(p *Packet, pool *Pool, out *Batch) error {
-	o := &p.Offload
-	f := p.Bytes()
-	if o.GSO == GSONone {
-		c := pool.From(f)
-		c.Offload, c.Bare = *o, p.Bare
+	if p.Offload.GSO == GSONone {
+		c := pool.From(p.Bytes())
+		c.Offload, c.Bare = p.Offload, p.Bare
 		if err := CompleteChecksum(c); err != nil {
 			c.Free()
 			return err
@@ -154,36 +152,61 @@ func Segment(p *Packet, pool *Pool, out *Batch) error {
 		out.Add(c)
 		return nil
 	}
-	size := int(o.GSOSize)
-	if size == 0 {
-		return ErrOffload
-	}
-	l, err := parse(f, o)
+	c, err := Cut(p)
 	if err != nil {
 		return err
 	}
-	payload := f[l.payload:l.end]
-	n := max(1, (len(payload)+size-1)/size)
-	if n > MaxSegments {
-		return ErrSegments
-	}
-	pseudo := l.pseudo(f)
-	for i := range n {
-		piece := payload[i*size:]
-		last := len(piece) <= size
-		if !last {
-			piece = piece[:size]
-		}
-		s := pool.get(l.payload + len(piece))
-		s.SetLen(l.payload + len(piece))
-		b := s.Bytes()
-		copy(b, f[:l.payload])
-		copy(b[l.payload:], piece)
-		l.finish(b, i, size, last, pseudo)
-		s.Offload, s.Bare = Offload{CsumValid: true}, p.Bare
-		out.Add(s)
+	for i := range c.Frames {
+		out.Add(c.Frame(i, pool))
 	}
 	return nil
+}
+
+// A Cutter makes single frames of a large segment.
+type Cutter struct {
+	Frames int // how many there are
+
+	p      *Packet
+	l      layout
+	size   int
+	pseudo uint64
+}
+
+// Cut reads the headers of a large segment. The error is ErrOffload or
+// ErrSegments.
+func Cut(p *Packet) (c Cutter, err error) {
+	o := &p.Offload
+	c.p, c.size = p, int(o.GSOSize)
+	if c.size == 0 {
+		return c, ErrOffload
+	}
+	f := p.Bytes()
+	if c.l, err = parse(f, o); err != nil {
+		return c, err
+	}
+	if c.Frames = max(1, (c.l.end-c.l.payload+c.size-1)/c.size); c.Frames > MaxSegments {
+		return c, ErrSegments
+	}
+	c.pseudo = c.l.pseudo(f)
+	return c, nil
+}
+
+// Frame is a new packet with the i-th frame, from 0 on.
+func (c *Cutter) Frame(i int, pool *Pool) *Packet {
+	f := c.p.Bytes()
+	data := f[c.l.payload+i*c.size : c.l.end]
+	last := len(data) <= c.size
+	if !last {
+		data = data[:c.size]
+	}
+	s := pool.get(c.l.payload + len(data))
+	s.SetLen(c.l.payload + len(data))
+	b := s.Bytes()
+	copy(b, f[:c.l.payload])
+	copy(b[c.l.payload:], data)
+	c.l.finish(b, i, c.size, last, c.pseudo)
+	s.Offload, s.Bare = Offload{CsumValid: true}, c.p.Bare
+	return s
 }
 
 // pseudo is the sum of the pseudo header's addresses and protocol, without the

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -272,6 +273,10 @@ func TestVersionAndHelp(t *testing.T) {
 }
 
 func TestSignals(t *testing.T) {
+	// What we were started to ignore, as by nohup, daemons are not to.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	defer signal.Stop(heard)
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		dir := debs.ShortTemp(t)
 		cmd := command(dir, "--pidfile")

@@ -325,6 +325,9 @@ func (n *network) tags(at, dev string) func() int {
 	return func() int {
 		for {
 			k, m, _, from, err := unix.Recvmsg(s.fd, b, aux, 0)
+			if err == unix.EINTR {
+				continue
+			}
 			if err != nil {
 				n.t.Fatal("no message: ", err)
 			}

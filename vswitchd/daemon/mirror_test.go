@@ -44,6 +44,9 @@ func (s *sniffer) frames() (list [][]byte) {
 	b := make([]byte, 70000)
 	for {
 		k, from, err := unix.Recvfrom(s.fd, b, 0)
+		if err == unix.EINTR {
+			continue
+		}
 		if err != nil {
 			return list
 		}
