@@ -172,7 +172,7 @@ func TestFlushes(t *testing.T) {
 		return transactions, flushed
 	}
 	for _, f := range formats {
-		if transactions, flushed := check("ours", program(t), f); transactions != 600 || 4*flushed > transactions {
+		if transactions, flushed := check("ours", program(t), f); transactions != 600 || 2*flushed > transactions {
 			t.Errorf("%d flushes for %d transactions", flushed, transactions)
 		}
 	}

@@ -5,7 +5,6 @@
 package clients_test
 
 import (
-	"bytes"
 	"net"
 	"os"
 	"os/exec"
@@ -39,7 +38,6 @@ type running struct {
 	program string
 	files   []string
 	cmd     *exec.Cmd
-	log     bytes.Buffer
 }
 
 // both runs a test on each server, and returns what it gave for each.
@@ -82,6 +80,14 @@ func serve(t *testing.T, c bool, schemas ...[]byte) *running {
 func (s *running) sock() string   { return filepath.Join(s.dir, "db.sock") }
 func (s *running) target() string { return "unix:" + s.sock() }
 
+// said is what the server has logged since it was started.
+func (s *running) said() string {
+	text, _ := os.ReadFile(s.logged())
+	return string(text)
+}
+
+func (s *running) logged() string { return filepath.Join(s.dir, "server.log") }
+
 // start starts the server, again after kill.
 func (s *running) start(t *testing.T) {
 	t.Helper()
@@ -89,8 +95,12 @@ func (s *running) start(t *testing.T) {
 	s.cmd = exec.Command(s.program, args...)
 	s.cmd.Dir = s.dir
 	s.cmd.Env = append(debs.Env(s.dir), asServer+"=1")
-	s.log.Reset()
-	s.cmd.Stderr = &s.log
+	log, err := os.Create(s.logged())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	s.cmd.Stderr = log
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +127,7 @@ func (s *running) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	r := debs.Run(t, s.dir, debs.Bin(t, name), args...)
 	if r.Code != 0 {
-		t.Fatalf("%s %s: exit code %d\n%s%s\nserver: %s", name, strings.Join(args, " "), r.Code, r.Stdout, r.Stderr, s.log.String())
+		t.Fatalf("%s %s: exit code %d\n%s%s\nserver: %s", name, strings.Join(args, " "), r.Code, r.Stdout, r.Stderr, s.said())
 	}
 	return r.Stdout
 }

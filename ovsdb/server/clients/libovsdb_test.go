@@ -138,7 +138,7 @@ func TestLibovsdbResumes(t *testing.T) {
 			}
 			select {
 			case <-ctx.Done():
-				t.Fatalf("the cache does not come to hold %d rows\nserver: %s\nsent: %s", want, s.log.String(), p.take())
+				t.Fatalf("the cache does not come to hold %d rows\nserver: %s\nsent: %s", want, s.said(), p.take())
 			case <-time.After(2 * time.Millisecond):
 			}
 		}

@@ -58,7 +58,7 @@ func (s *running) script(t *testing.T, name string) string {
 		fmt.Fprintln(&out, line)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Fatalf("%s: %v\n%s%s\nserver: %s", name, err, out.String(), errs.String(), s.log.String())
+		t.Fatalf("%s: %v\n%s%s\nserver: %s", name, err, out.String(), errs.String(), s.said())
 	}
 	return out.String()
 }
