@@ -52,7 +52,7 @@ bench-datapath: setup-test build ## the packet engine, with the eBPF flow cache 
 test-datapath: setup-test build ## as root: ports, the equality of both ways, policing, what comes and goes under traffic, restarts
 	$(GO) test -count=1 -v ./datapath/port/... ./datapath/ebpf ./datapath/engine ./vswitchd/daemon
 
-bench-services: setup-test build ## tunnels, what mirrors and sampling cost, convergence, QoS, against Debian's switch: a quarter of an hour
+bench-services: setup-test build ## tunnels, what mirrors and sampling cost, convergence, QoS, against Debian's switch: 18 minutes
 	$(GO) run ./tools/bench -only services -rounds 2 -seconds 2
 
 bench-ovsdb: setup-test build ## the database server against Debian's, every measure, some minutes
