@@ -18,18 +18,20 @@ import (
 // of a run of one length.
 func Merge(list []*Packet, tso4, tso6 bool, pool *Pool, out, made *Batch) {
 	for len(list) > 0 {
-		n := 1
+		n, whole := 1, 0
 		if l, ok := list[0].segment(tso4, tso6); ok {
-			for whole := l.end; n < len(list) && !l.last; n++ {
+			for whole = l.end; n < len(list) && !l.last; n++ {
 				next, ok := list[n].segment(tso4, tso6)
-				whole += next.end - next.payload
-				if !ok || whole-l.l3 > 0xffff || !l.follows(list[n-1].Bytes(), list[n].Bytes(), &next) {
+				data := next.end - next.payload
+				if !ok || whole+data-l.l3 > 0xffff || !l.follows(list[n-1].Bytes(), list[n].Bytes(), &next) ||
+					!next.sound(list[n].Bytes()) || n == 1 && !l.sound(list[0].Bytes()) {
 					break
 				}
-				l.last = next.last || next.end-next.payload < l.end-l.payload
+				whole += data
+				l.last = next.last || data < l.end-l.payload
 			}
 			if n > 1 {
-				p := l.join(list[:n], pool)
+				p := l.join(list[:n], whole, pool)
 				made.Add(p)
 				out.Add(p)
 				list = list[n:]
@@ -41,56 +43,38 @@ func Merge(list []*Packet, tso4, tso6 bool, pool *Pool, out, made *Batch) {
 	}
 }
 
-// A piece is where the headers of a segment stand. last says that none may follow.
+// A piece is a segment that may be put together with others. last says that none
+// may follow.
 type piece struct {
-	l3, l4, payload, end int
-	v6, last             bool
+	layout
+	last bool
 }
 
-// segment finds the headers of a TCP segment that may be put together with
-// others.
+// segment finds the headers of a segment that may be put together with others.
 func (p *Packet) segment(tso4, tso6 bool) (l piece, ok bool) {
 	if !p.Mergeable || p.Bare || p.Offload != (Offload{}) {
 		return l, false
 	}
 	f := p.Bytes()
-	at := 12
-	for tags := 0; tags < 2 && len(f) >= at+6 && header.IsVLAN(binary.BigEndian.Uint16(f[at:])); tags++ {
-		at += header.VLANLen
+	var err error
+	if l.layout, err = parse(f, &Offload{GSO: GSOTCPv4}); err != nil {
+		l.layout, err = parse(f, &Offload{GSO: GSOTCPv6})
 	}
-	if len(f) < at+2 {
+	if err != nil || l.payload == l.end {
 		return l, false
 	}
-	l.l3 = at + 2
-	h := f[l.l3:]
-	var src, dst []byte
-	switch binary.BigEndian.Uint16(f[at:]) {
-	case header.TypeIPv4:
-		ip := header.IPv4(h)
-		if !tso4 || len(h) < header.IPv4Len || h[0] != 0x45 || ip.TotalLen() > len(h) || ip.Frag()&^header.IPv4DontFragment != 0 || ip.Proto() != header.ProtoTCP ||
-			header.Checksum(h[:header.IPv4Len], 0) != 0 {
-			return l, false
-		}
-		l.l4, l.end, src, dst = l.l3+header.IPv4Len, l.l3+ip.TotalLen(), ip.Src(), ip.Dst()
-	case header.TypeIPv6:
-		ip := header.IPv6(h)
-		if !tso6 || len(h) < header.IPv6Len || ip.Version() != 6 || header.IPv6Len+ip.PayloadLen() > len(h) || ip.Next() != header.ProtoTCP {
-			return l, false
-		}
-		l.v6, l.l4, l.end, src, dst = true, l.l3+header.IPv6Len, l.l3+header.IPv6Len+ip.PayloadLen(), ip.Src(), ip.Dst()
-	default:
+	if l.v6 && (!tso6 || l.l4-l.l3 != header.IPv6Len) || !l.v6 && (!tso4 || l.l4-l.l3 != header.IPv4Len) {
 		return l, false
 	}
-	if l.end < l.l4+header.TCPLen {
-		return l, false
-	}
-	tcp := header.TCP(f[l.l4:l.end])
-	l.payload = l.l4 + int(tcp[12]>>4)*4
-	flags := tcp.Flags()
+	flags := header.TCP(f[l.l4:]).Flags()
 	l.last = flags&header.PSH != 0
-	ok = l.payload >= l.l4+header.TCPLen && l.payload < l.end && flags&^header.PSH == header.ACK &&
-		header.Checksum(tcp, header.PseudoSum(src, dst, header.ProtoTCP, len(tcp))) == 0
-	return l, ok
+	return l, flags&^header.PSH == header.ACK
+}
+
+// sound says whether all checksums are right.
+func (l *piece) sound(f []byte) bool {
+	tcp := f[l.l4:l.end]
+	return (l.v6 || header.Checksum(f[l.l3:l.l4], 0) == 0) && header.Checksum(tcp, l.pseudo(f)+uint64(len(tcp))) == 0
 }
 
 // follows says whether the segment next comes behind the segment before of a run,
@@ -117,39 +101,27 @@ func (l *piece) follows(before, next []byte, n *piece) bool {
 		bytes.Equal(before[l.l4+header.TCPLen:l.payload], next[l.l4+header.TCPLen:l.payload])
 }
 
-// join is a run as one large segment.
-func (l *piece) join(run []*Packet, pool *Pool) *Packet {
-	whole := l.payload
-	ends := make([]int, 0, MaxBatch)
-	for _, p := range run {
-		ip, end := p.Bytes()[l.l3:], 0
-		if l.v6 {
-			end = l.l3 + header.IPv6Len + header.IPv6(ip).PayloadLen()
-		} else {
-			end = l.l3 + header.IPv4(ip).TotalLen()
-		}
-		ends = append(ends, end)
-		whole += end - l.payload
-	}
+// join is a run as one large segment, which is whole bytes long.
+func (l *piece) join(run []*Packet, whole int, pool *Pool) *Packet {
 	large := pool.get(whole)
 	large.SetLen(whole)
 	f := large.Bytes()
+	size := l.end - l.payload
 	at := copy(f, run[0].Bytes()[:l.payload])
-	for n, p := range run {
-		at += copy(f[at:], p.Bytes()[l.payload:ends[n]])
+	for _, p := range run { // the last one may be shorter, with padding behind it
+		at += copy(f[at:], p.Bytes()[l.payload:l.payload+min(size, whole-at)])
 	}
-	gso, src, dst := GSOTCPv4, f[l.l3+12:l.l3+16], f[l.l3+16:l.l4]
+	gso := GSOTCPv4
 	if l.v6 {
-		gso, src, dst = GSOTCPv6, f[l.l3+8:l.l3+24], f[l.l3+24:l.l4]
+		gso = GSOTCPv6
 		header.IPv6(f[l.l3:]).SetPayloadLen(whole - l.l4)
 	} else {
 		ip := header.IPv4(f[l.l3:])
 		ip.SetTotalLen(whole - l.l3)
 		ip.UpdateChecksum()
 	}
-	tcp := header.TCP(f[l.l4:])
 	f[l.l4+tcpFlags] |= run[len(run)-1].Bytes()[l.l4+tcpFlags] // PSH
-	tcp.SetChecksum(^header.Fold(header.PseudoSum(src, dst, header.ProtoTCP, len(tcp))))
-	large.Offload = Offload{NeedsCsum: true, GSO: gso, GSOSize: uint16(l.end - l.payload), HdrLen: uint16(l.payload), CsumStart: uint16(l.l4), CsumOffset: tcpSum}
+	header.TCP(f[l.l4:]).SetChecksum(^header.Fold(l.pseudo(f) + uint64(whole-l.l4)))
+	large.Offload = Offload{NeedsCsum: true, GSO: gso, GSOSize: uint16(size), HdrLen: uint16(l.payload), CsumStart: uint16(l.l4), CsumOffset: tcpSum}
 	return large
 }
